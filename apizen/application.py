@@ -1,0 +1,45 @@
+"""Puts the parts together: a registry and settings become an application that a server can serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tornado.web import Application
+
+from apizen.gateway import Gateway
+from apizen.handler import EnvelopeHandler, Front
+from apizen.multipart import parse_multipart
+from apizen.runner import Runner
+from apizen.settings import Settings
+from apizen.version import Catalogue, Registry, default_registry
+
+__all__ = ["App", "make_app"]
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What start-up makes: the catalogue of methods, the gateway that answers from it, and its edge."""
+
+    settings: Settings
+    catalogue: Catalogue
+    gateway: Gateway
+    runner: Runner
+    front: Front
+
+
+def make_app(settings: Settings, registry: Registry = default_registry) -> App:
+    """Compiles the registry. What is wrong with an entry stands in ``catalogue.problems``."""
+    catalogue = registry.catalogue(settings.timeout)
+    runner = Runner(settings.threads, settings.queue, settings.overrun)
+    gateway = Gateway(
+        catalogue,
+        runner,
+        multipart=parse_multipart,
+        response_key=settings.response_key,
+        cors_origin=settings.cors_origin,
+        debug=settings.debug,
+    )
+    application = Application(
+        default_handler_class=EnvelopeHandler, default_handler_args={"gateway": gateway}, debug=False
+    )
+    return App(settings, catalogue, gateway, runner, Front(gateway, application, settings.max_body))

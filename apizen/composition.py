@@ -1,0 +1,310 @@
+"""Converters of composed hints, made once from the converters of their parts.
+
+`compose` is handed ``converter``, the function that knows every hint (`apizen.schema.converter`), and
+asks it for the parts; so nothing here depends on which types are registered.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Literal, NamedTuple, Union
+
+import msgspec
+
+from apizen import coercion
+from apizen.coercion import Mismatch, Missing
+
+__all__ = ["AS_IT_CAME", "Converter", "compose", "unchanged"]
+
+
+class Converter(NamedTuple):
+    """How one hint takes a client's value.
+
+    ``convert`` raises `Mismatch`; ``nullable`` says that null is a value of the type; ``repeatable``
+    that a key which a query repeats is given as a list.
+    """
+
+    name: str
+    convert: Callable[[Any], Any]
+    nullable: bool = False
+    repeatable: bool = False
+
+
+Lookup = Callable[[Any], Converter]
+
+
+def unchanged(value: Any) -> Any:
+    return value
+
+
+AS_IT_CAME = Converter("any", unchanged, nullable=True)
+
+
+def compose(hint: Any, converter: Lookup) -> Converter:
+    """The converter of a hint that no table lists; `AS_IT_CAME` where nothing converts it."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return _constrained(hint, converter(arguments[0]))
+    if origin is Union or origin is types.UnionType:
+        return _union(arguments, converter)
+    if origin is Literal:
+        return _one_of(repr_of(arguments), arguments, arguments, converter)
+    if origin in _SEQUENCES:
+        return _sequence(origin, arguments, converter)
+    if origin is dict:
+        return _dictionary(arguments, converter)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        members = list(hint)
+        values = [member.value for member in members]
+        return _one_of(f"{hint.__name__}: {repr_of(values)}", values, members, converter)
+    fields = _fields(hint)
+    if fields is not None:
+        return _record(hint, fields, converter)
+    supertype = getattr(hint, "__supertype__", None)  # typing.NewType
+    return _by_msgspec(hint) if supertype is None else converter(supertype)
+
+
+def repr_of(values: Iterable[Any]) -> str:
+    return " | ".join(map(repr, values))
+
+
+def nullable(converter: Converter) -> Converter:
+    """The same converter, taking null as well."""
+    if converter.nullable:
+        return converter
+    convert = converter.convert
+    return converter._replace(convert=lambda value: None if value is None else convert(value), nullable=True)
+
+
+def _constrained(hint: Any, base: Converter) -> Converter:
+    limits = [
+        f"{limit}={value}"
+        for meta in hint.__metadata__
+        if isinstance(meta, msgspec.Meta)
+        for limit in ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length")
+        if (value := getattr(meta, limit)) is not None
+    ]
+    if not limits:
+        return base
+
+    def convert(value: Any) -> Any:
+        converted = base.convert(value)
+        try:
+            msgspec.convert(converted, hint)
+        except msgspec.ValidationError:
+            raise Mismatch from None
+        return converted
+
+    return base._replace(name=f"{base.name} {' '.join(limits)}", convert=convert)
+
+
+def _union(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
+    members = [converter(argument) for argument in arguments if argument is not types.NoneType]
+    optional = types.NoneType in arguments
+    if len(members) == 1:
+        return nullable(members[0])
+    plain = frozenset(argument for argument in arguments if isinstance(argument, type)) - {str}
+
+    def convert(value: Any) -> Any:
+        if type(value) in plain:
+            return value
+        mismatches = set()
+        for member in members:
+            try:
+                return member.convert(value)
+            except Mismatch as mismatch:
+                mismatches.add(type(mismatch))
+        raise coercion.NotJson if mismatches == {coercion.NotJson} else Mismatch
+
+    name = " | ".join(member.name for member in members)
+    union = Converter(name, convert, any(m.nullable for m in members), any(m.repeatable for m in members))
+    return nullable(union) if optional else union
+
+
+def _one_of(name: str, values: Iterable[Any], results: Iterable[Any], converter: Lookup) -> Converter:
+    """A Literal or an Enum: the value is converted to the type of each choice and compared."""
+    choices = [(converter(type(value)).convert, value, result) for value, result in zip(values, results, strict=True)]
+
+    def convert(value: Any) -> Any:
+        for as_choice, choice, result in choices:
+            if value is choice:
+                return result
+            try:
+                converted = as_choice(value)
+            except Mismatch:
+                continue
+            if converted == choice and type(converted) is type(choice):
+                return result
+        raise Mismatch
+
+    return Converter(name, convert, nullable=any(choice is None for _, choice, _ in choices))
+
+
+_SEQUENCES: dict[Any, Callable[[Iterable[Any]], Any]] = {
+    list: list,
+    set: set,
+    frozenset: frozenset,
+    tuple: tuple,
+}
+
+
+def _sequence(origin: Any, arguments: tuple[Any, ...], converter: Lookup) -> Converter:
+    if origin is tuple and not (len(arguments) == 2 and arguments[1] is ...):
+        return _fixed_tuple(arguments, converter)
+    item = converter(arguments[0])
+    name = f"{origin.__name__}[{item.name}]"
+
+    def convert(value: Any) -> Any:
+        # One single value in a query is a list of one: ids=1 as ids=1&ids=2.
+        values = [value] if isinstance(value, str) and not value.lstrip().startswith("[") else coercion.array(value)
+        try:
+            return origin([item.convert(one) for one in values])
+        except Mismatch:
+            raise _first_mismatch(((f"[{index}]", item, one) for index, one in enumerate(values))) from None
+        except TypeError:  # a set of what can't be hashed
+            raise Mismatch from None
+
+    return Converter(name, convert, repeatable=True)
+
+
+def _fixed_tuple(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
+    items = [converter(argument) for argument in arguments]
+    name = f"tuple[{', '.join(item.name for item in items)}]"
+
+    def convert(value: Any) -> Any:
+        values = coercion.array(value)
+        if len(values) != len(items):
+            raise Mismatch
+        try:
+            return tuple(item.convert(one) for item, one in zip(items, values, strict=True))
+        except Mismatch:
+            raise _first_mismatch(
+                (f"[{index}]", item, one) for index, (item, one) in enumerate(zip(items, values, strict=True))
+            ) from None
+
+    return Converter(name, convert, repeatable=True)
+
+
+def _dictionary(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
+    key, item = map(converter, arguments)
+    name = f"dict[{key.name}, {item.name}]"
+
+    def convert(value: Any) -> Any:
+        members = coercion.mapping(value)
+        try:
+            return {key.convert(name): item.convert(one) for name, one in members.items()}
+        except Mismatch:
+            raise _first_mismatch(
+                step
+                for name, one in members.items()
+                for step in ((f"[{name!r}]", key, name), (f"[{name!r}]", item, one))
+            ) from None
+
+    return Converter(name, convert)
+
+
+def _first_mismatch(steps: Iterable[tuple[str, Converter, Any]]) -> Mismatch:
+    """Looks for the part that failed: only now, so that a good value pays nothing for it."""
+    for step, part, value in steps:
+        try:
+            part.convert(value)
+        except Mismatch as mismatch:
+            return mismatch.within(step, part.name)
+    return Mismatch()
+
+
+class _Field(NamedTuple):
+    """A field of a record: its name in documents, its name in Python, its hint, whether it must be there."""
+
+    wire: str
+    name: str
+    hint: Any
+    required: bool
+
+
+def _fields(hint: Any) -> list[_Field] | None:
+    """The fields of a record type, None where the hint is no record or msgspec has to decide on its shape."""
+    if not isinstance(hint, type):
+        return None
+    if issubclass(hint, msgspec.Struct):
+        if hint.__struct_config__.tag is not None or hint.__struct_config__.array_like:
+            return None
+        return [_Field(f.encode_name, f.name, f.type, f.required) for f in msgspec.structs.fields(hint)]
+    if dataclasses.is_dataclass(hint):
+        hints = typing.get_type_hints(hint, include_extras=True)
+        return [_Field(f.name, f.name, hints[f.name], _required(f)) for f in dataclasses.fields(hint) if f.init]
+    if typing.is_typeddict(hint):
+        hints = typing.get_type_hints(hint, include_extras=True)
+        required: frozenset[str] = vars(hint)["__required_keys__"]
+        return [_Field(name, name, _bare(of), name in required) for name, of in hints.items()]
+    return None
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _bare(hint: Any) -> Any:
+    """The hint inside Required[…] or NotRequired[…]."""
+    return typing.get_args(hint)[0] if typing.get_origin(hint) in (typing.Required, typing.NotRequired) else hint
+
+
+def _record(record: type, fields: list[_Field], converter: Lookup) -> Converter:
+    parts: dict[str, tuple[_Field, Converter]] = {}
+
+    def convert(value: Any) -> Any:
+        # The parts are looked up at the first use, since a record may have fields of its own type.
+        if not parts:
+            parts.update((field.wire, (field, converter(field.hint))) for field in fields)
+        if isinstance(value, record) and not isinstance(value, dict):
+            return value
+        members = coercion.mapping(value)
+        return _build(record, members, parts)
+
+    return Converter(record.__name__, convert)
+
+
+def _build(record: type, members: dict[str, Any], parts: dict[str, tuple[_Field, Converter]]) -> Any:
+    values: dict[str, Any] = {}
+    for wire, (field, part) in parts.items():
+        if wire in members:
+            try:
+                values[field.name] = part.convert(members[wire])
+            except Mismatch as mismatch:
+                raise mismatch.within(f".{wire}", part.name) from None
+        elif field.required:
+            raise Missing(f".{wire}", part.name)
+    config = getattr(record, "__struct_config__", None)
+    if config is not None and config.forbid_unknown_fields:
+        for unknown in members.keys() - parts.keys():
+            raise Mismatch(f".{unknown}", "not a field")
+    try:
+        return record(**values)
+    except (TypeError, ValueError):  # what __post_init__ says, as msgspec reads it
+        raise Mismatch from None
+
+
+def _by_msgspec(hint: Any) -> Converter:
+    """Everything else that msgspec converts strictly, from a text or a JSON value."""
+    try:
+        known = msgspec.inspect.type_info(hint)
+    except TypeError:
+        return AS_IT_CAME
+    if isinstance(known, (msgspec.inspect.CustomType, msgspec.inspect.AnyType)):
+        return AS_IT_CAME
+    documents = (
+        msgspec.inspect.StructType, msgspec.inspect.NamedTupleType, msgspec.inspect.ListType, msgspec.inspect.DictType,
+    )  # fmt: skip
+    from_text = coercion.document if isinstance(known, documents) else unchanged
+
+    def convert(value: Any) -> Any:
+        try:
+            return msgspec.convert(from_text(value), hint)
+        except msgspec.ValidationError:
+            raise Mismatch from None
+
+    return Converter(getattr(hint, "__name__", str(hint)), convert)

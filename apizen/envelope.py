@@ -1,0 +1,169 @@
+"""The answer's body: one envelope, as JSON or as XML.
+
+``{"meta": {"code": 1000, "message": "执行成功"}, "response": …}``. What a function returns is first made
+plain (`plain`), where the function ran, since a generator still runs code of the function's; then it is
+written.
+
+In XML an item of a list repeats the list's element, as dict2xml does it; a list directly inside a list
+has ``<item>`` elements. A key that is no XML name has its characters escaped as ``_x0020_`` (ISO 9075-14),
+a character that XML 1.0 can't hold becomes U+FFFD, null is an empty element.
+
+>>> Envelope('response').success([{'id': 1}], xml=False).decode()
+'{"meta":{"code":1000,"message":"执行成功"},"response":[{"id":1}]}'
+>>> Envelope('response').error(1013, '不存在的方法名', xml=True).decode()[38:]
+'<root><meta><code>1013</code><message>不存在的方法名</message></meta><response></response></root>'
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from dict2xml import DataSorter, dict2xml
+
+from apizen.exception import SUCCESS_CODE, SUCCESS_MESSAGE
+
+__all__ = ["Envelope", "plain"]
+
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+
+
+def plain(value: Any) -> Any:
+    """The value as dicts, lists, texts, numbers, booleans, None and datetimes.
+
+    Raises TypeError and RecursionError for what can't be, and whatever a generator raises.
+    """
+    return msgspec.to_builtins(value, builtin_types=_KEPT, enc_hook=_simpler)
+
+
+# bytes become base64 and the like by msgspec; a moment is kept, since it may still have to be made UTC.
+_KEPT = (datetime.datetime,)
+
+
+def _simpler(value: Any) -> Any:
+    """What msgspec does not know by itself."""
+    if isinstance(value, str):  # a subclass; str(value) would run a __str__ of its own
+        return str.__str__(value)
+    if isinstance(value, (int, float)):
+        return value.real
+    dump = getattr(value, "model_dump", None)  # pydantic's models, without importing pydantic
+    if callable(dump):
+        return dump(mode="json")
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Iterable):
+        return list(value)
+    raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} has no form in JSON")
+
+
+# Where a text in the JSON looks like a moment with an offset, the moments are looked at one by one.
+_OFFSET = re.compile(rb'T\d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d:\d\d"')
+
+
+def _json(value: Any) -> bytes:
+    try:
+        encoded = _encode(value)
+    except (TypeError, ValueError):
+        return _encode(_settled(value))
+    return _encode(_settled(value)) if _OFFSET.search(encoded) else encoded
+
+
+def _settled(value: Any) -> Any:
+    """A plain value with everything decided that msgspec would do in another way or not at all."""
+    if isinstance(value, dict):
+        return {_key(key): _settled(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_settled(item) for item in value]
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.UTC) if value.utcoffset() is not None else value
+    if isinstance(value, int) and value.bit_length() > _WRITTEN_BITS:
+        return msgspec.Raw(_digits(value).encode())
+    return value
+
+
+# Python refuses to write more than 4300 digits by itself (CVE-2020-10735).
+_WRITTEN_BITS = 14_000
+
+
+def _digits(number: int) -> str:
+    return str(number) if number.bit_length() <= _WRITTEN_BITS else format(Decimal(number), "f")
+
+
+def _key(key: Any) -> str:
+    """A dict's key as json.dumps writes it."""
+    if isinstance(key, str):
+        return key
+    if key is None or isinstance(key, (bool, int, float)):
+        return _text(key) or "null"
+    return _encode(key).decode().strip('"')
+
+
+def _text(value: Any) -> str:
+    """A plain value as the text of an XML element; as JSON writes it, without quotes."""
+    if isinstance(value, str):
+        return value
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _digits(value)
+    return _encode(_settled(value)).decode().strip('"')
+
+
+class _InOrder(DataSorter):
+    """Members keep their order."""
+
+    def keys_from(self, data: dict[str, Any]) -> dict[str, Any]:
+        return data
+
+
+_IN_ORDER = _InOrder()
+
+
+def _xml(tree: dict[str, Any]) -> bytes:
+    document = dict2xml(_element(tree), wrap="root", newlines=False, data_sorter=_IN_ORDER)
+    # XML 1.0, 2.11: a parser reads a bare carriage return as a line feed.
+    written = document.replace("\r", "&#13;")
+    return f'<?xml version="1.0" encoding="UTF-8"?>{written}'.encode()
+
+
+def _element(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_name(_key(key)): _element(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_element({"item": item}) if isinstance(item, (list, tuple)) else _element(item) for item in value]
+    return _NOT_XML.sub("\ufffd", _text(value))
+
+
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_NOT_NAME = re.compile(
+    r"_(?=x[0-9A-Fa-f]{4,6}_)|[^A-Za-z0-9_.\-\u4e00-\u9fa5]|^[^A-Za-z_\u4e00-\u9fa5]|^[xX](?=[mM][lL])"
+)
+
+
+def _name(key: str) -> str:
+    return _NOT_NAME.sub(lambda match: f"_x{ord(match[0]):04X}_", key) or "_x0000_"
+
+
+class Envelope:
+    """Writes the bodies. ``response_key`` is the name of the member with the result."""
+
+    def __init__(self, response_key: str) -> None:
+        self._key = response_key
+        meta = _encode({"code": SUCCESS_CODE, "message": SUCCESS_MESSAGE})
+        self._success = b'{"meta":' + meta + b"," + _encode(response_key) + b":"
+
+    def success(self, result: Any, *, xml: bool) -> bytes:
+        """The envelope of a plain result. Raises TypeError for what can't be written."""
+        if not xml:
+            return self._success + _json(result) + b"}"
+        return _xml({"meta": {"code": SUCCESS_CODE, "message": SUCCESS_MESSAGE}, self._key: result})
+
+    def error(self, code: int, message: str, *, xml: bool) -> bytes:
+        """The envelope of an error; its result is null."""
+        tree = {"meta": {"code": code, "message": message}, self._key: None}
+        return _xml(tree) if xml else _encode(tree)

@@ -1,0 +1,244 @@
+"""The errors of the gateway, declared by table.
+
+An error is declared as a dict in a class that inherits from `ApiBaseExceptions`; reading the attribute
+gives an exception *class*, so that every ``raise`` makes a fresh exception and nothing can change the
+declaration::
+
+    Exception
+    └── ApiException                      code, HTTP status and message of one answer
+        ├── ApiSysExceptions.<name>       the gateway's own errors, 1001 to 1999
+        └── ApiSubExceptions.<name>       an application's errors, from 2000 (webapi/exception.py)
+
+Each of them also inherits from the ``ex_type`` of its declaration, so ``except KeyError`` catches
+``ApiSysExceptions.missing_version``.
+
+==== ==== ========================= =========================================================
+code HTTP message                   in English
+==== ==== ========================= =========================================================
+1000 200  执行成功                  success (reserved, not an error)
+1001 403  服务不可用                the service is not available (maintenance, shutting down)
+1002 403  限制时间内调用失败次数    too many failed calls, locked out for a while
+1003 403  请求被禁止                the request is forbidden
+1004 400  缺少版本参数              the parameter v is missing
+1005 400  不支持的版本号            no such version
+1006 400  非法的版本参数            the version is malformed, or it is disabled
+1007 400  缺少时间戳参数            the parameter timestamp is missing
+1008 400  非法的时间戳参数          the timestamp is malformed or too far from the server's clock
+1009 400  缺少签名参数              the parameter sign is missing
+1010 400  无效签名                  the signature does not match
+1011 400  无效数据格式              the format is neither json nor xml, or text is not UTF-8
+1012 400  缺少方法名参数            the parameter method is missing
+1013 404  不存在的方法名            no such method in this version
+1014 400  缺少access_token参数      the parameter access_token is missing
+1015 401  无效access_token          the access token is unknown or has expired
+1016 405  api已经停用               the method is disabled
+1017 500  系统处理错误              the method failed; the log has the reason
+1018 400  缺少方法所需参数          a parameter that the method needs is missing
+1019 405  不支持的http请求方式      the method does not take this HTTP verb
+1020 500  错误的API配置             the method is registered wrongly; start-up reported why
+1021 400  无效的json格式            the body or the parameter is no valid JSON
+1022 400  参数类型错误              a parameter does not have the type that the method declares
+1023 400  缺少Content-Type          a body was sent without a Content-Type
+1024 415  不被接受的Content-Type    a body of this Content-Type, charset or encoding is not read
+1025 400  无效的请求                the HTTP request itself is malformed
+1026 401  不允许匿名访问            the method needs a caller who says who they are
+1027 429  请求过于频繁              the rate limit is used up
+1028 413  请求体过大                the body is larger than the limit
+1029 504  处理超时                  the method did not answer in time
+1030 503  服务繁忙                  too many calls are waiting
+1031 401  无效app_key               the app_key is unknown or disabled
+1032 409  重复的请求                the same signed request was sent before
+1033 403  权限不足                  the caller may not call this method
+1034 406  不可接受的响应格式        the Accept header asks for something other than JSON or XML
+1035 404  不存在的路径              nothing is served at this path
+==== ==== ========================= =========================================================
+
+>>> try:
+...     raise ApiSysExceptions.missing_version
+... except KeyError as error:
+...     error.err_code, error.status_code, str(error)
+(1004, 400, '缺少版本参数')
+>>> ApiSysExceptions.bad_request('more').message
+'无效的请求，more'
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from json import JSONDecodeError
+from typing import Any, ClassVar, cast
+
+__all__ = ["SUCCESS_CODE", "SUCCESS_MESSAGE", "ApiBaseExceptions", "ApiException", "ApiSysExceptions", "hint_at"]
+
+SUCCESS_CODE = 1000
+SUCCESS_MESSAGE = "执行成功"
+
+# The seed's document uses both spellings, its code the first and its table of settings the second.
+_SPELLINGS = {
+    "api_code": "err_code",
+    "err_code": "err_code",
+    "http_code": "status_code",
+    "status_code": "status_code",
+    "api_msg": "text",
+    "message": "text",
+    "ex_type": "ex_type",
+    "joiner": "joiner",
+}
+# RFC 9110, 15: answers that have no body can't carry an envelope.
+_WITHOUT_BODY = frozenset({*range(100, 200), 204, 205, 304})
+
+
+def hint_at(word: str, known: list[str]) -> str:
+    """The end of a message about an unknown word: what was probably meant, else all that is known.
+
+    >>> hint_at('enabel', ['func', 'method', 'enable'])
+    "did you mean 'enable'?"
+    >>> hint_at('xyz', ['func', 'enable'])
+    'known are: enable, func'
+    """
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(sorted(known))}"
+
+
+class ApiException(Exception):
+    """One error answer. Raise the classes that a declaration makes, not this one.
+
+    ``detail`` is added to the declared message; ``message`` replaces it. ``headers`` are sent with the
+    answer, as the ``Allow`` of a 405.
+    """
+
+    err_code: ClassVar[int]
+    status_code: ClassVar[int]
+    text: ClassVar[str]
+    joiner: ClassVar[str] = "，"
+
+    def __init__(
+        self, detail: object = None, *, message: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        text = self.text if message is None else message
+        self.message = text if detail is None else f"{text}{self.joiner}{detail}"
+        self.headers = dict(headers or {})
+        for name, value in self.headers.items():
+            if not (name + value).isascii() or not (name + value).isprintable():
+                raise ValueError(f"header {name!r} of an error must be printable ASCII, not {value!r}")
+        # Not super().__init__(): an ex_type such as JSONDecodeError wants arguments of its own.
+        Exception.__init__(self, self.message)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class _Declarations(type):
+    """Turns each dict in a class body into an exception class, and refuses a code declared twice."""
+
+    declared: ClassVar[dict[int, type[ApiException]]] = {}
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Declarations:
+        made = {
+            key: _exception_class(f"{name}.{key}", namespace["__module__"], value)
+            for key, value in namespace.items()
+            if isinstance(value, dict) and not key.startswith("__")
+        }
+        for exception in made.values():
+            other = mcs.declared.setdefault(exception.err_code, exception)
+            if other is not exception:
+                raise ValueError(
+                    f"error code {exception.err_code} is declared twice: "
+                    f"{other.__module__}.{other.__qualname__} and {exception.__module__}.{exception.__qualname__}"
+                )
+        return super().__new__(mcs, name, bases, {**namespace, **made})
+
+    def __setattr__(cls, name: str, value: object) -> None:
+        raise AttributeError(f"{cls.__name__}.{name}: a declared error can't be changed")
+
+
+def _exception_class(place: str, module: str, declaration: dict[str, Any]) -> type[ApiException]:
+    where = f"{module}.{place}"
+    fields: dict[str, Any] = {}
+    for key, value in declaration.items():
+        if key not in _SPELLINGS:
+            raise ValueError(f"{where}: unknown key {key!r}, {hint_at(key, list(_SPELLINGS))}")
+        if _SPELLINGS[key] in fields:
+            raise ValueError(f"{where}: {key!r} is given under both of its spellings")
+        fields[_SPELLINGS[key]] = value
+    ex_type = fields.pop("ex_type", Exception)
+    fields.setdefault("status_code", 500)
+    _check(where, fields, ex_type)
+    bases = (ApiException,) if issubclass(ApiException, ex_type) else (ApiException, ex_type)
+    try:
+        return type(place, bases, {**fields, "__module__": module, "__qualname__": place})
+    except TypeError as error:
+        raise ValueError(f"{where}: ex_type {ex_type.__name__} can't be combined: {error}") from error
+
+
+def _check(where: str, fields: dict[str, Any], ex_type: object) -> None:
+    code, status, text = fields.get("err_code"), fields["status_code"], fields.get("text")
+    if not isinstance(code, int) or code <= SUCCESS_CODE:
+        raise ValueError(f"{where}: api_code must be a whole number above {SUCCESS_CODE}, not {code!r}")
+    if not isinstance(status, int) or not 200 <= status <= 599 or status in _WITHOUT_BODY:
+        raise ValueError(f"{where}: http_code must be an HTTP status that has a body, not {status!r}")
+    if not isinstance(text, str) or not text:
+        raise ValueError(f"{where}: api_msg must be a text, not {text!r}")
+    if not (isinstance(ex_type, type) and issubclass(ex_type, Exception)):
+        raise ValueError(f"{where}: ex_type must be an exception class, not {ex_type!r}")
+
+
+class ApiBaseExceptions(metaclass=_Declarations):
+    """Base of the classes that declare errors.
+
+    >>> class Errors(ApiBaseExceptions):
+    ...     out_of_stock = {'api_code': 29001, 'http_code': 409, 'api_msg': '库存不足', 'ex_type': LookupError}
+    >>> Errors.out_of_stock('A-17').message
+    '库存不足，A-17'
+    >>> issubclass(Errors.out_of_stock, LookupError)
+    True
+    """
+
+
+def _error(
+    code: int, status: int, text: str, ex_type: type[Exception] = Exception, joiner: str = "，"
+) -> type[ApiException]:
+    """One declaration as a dict, told to type checkers as what the metaclass makes of it."""
+    declaration = {"api_code": code, "http_code": status, "api_msg": text, "ex_type": ex_type, "joiner": joiner}
+    return cast(type[ApiException], declaration)
+
+
+class ApiSysExceptions(ApiBaseExceptions):
+    """The gateway's own errors; the module's docstring has the table."""
+
+    missing_system_error = _error(1001, 403, "服务不可用")
+    app_call_limited = _error(1002, 403, "限制时间内调用失败次数")
+    forbidden_request = _error(1003, 403, "请求被禁止")
+    missing_version = _error(1004, 400, "缺少版本参数", KeyError, joiner=":")
+    unsupported_version = _error(1005, 400, "不支持的版本号", ValueError)
+    invalid_version = _error(1006, 400, "非法的版本参数", ValueError)
+    missing_timestamp = _error(1007, 400, "缺少时间戳参数", KeyError, joiner=":")
+    invalid_timestamp = _error(1008, 400, "非法的时间戳参数", ValueError)
+    missing_signature = _error(1009, 400, "缺少签名参数", KeyError, joiner=":")
+    invalid_signature = _error(1010, 400, "无效签名", ValueError)
+    invalid_format = _error(1011, 400, "无效数据格式", ValueError)
+    missing_method = _error(1012, 400, "缺少方法名参数", KeyError, joiner=":")
+    invalid_method = _error(1013, 404, "不存在的方法名", AttributeError)
+    missing_access_token = _error(1014, 400, "缺少access_token参数", KeyError, joiner=":")
+    invalid_access_token = _error(1015, 401, "无效access_token", ValueError)
+    api_stop = _error(1016, 405, "api已经停用")
+    system_error = _error(1017, 500, "系统处理错误")
+    missing_arguments = _error(1018, 400, "缺少方法所需参数", KeyError, joiner=":")
+    not_allowed_request = _error(1019, 405, "不支持的http请求方式")
+    error_api_config = _error(1020, 500, "错误的API配置")
+    invalid_json = _error(1021, 400, "无效的json格式", JSONDecodeError)
+    error_args_type = _error(1022, 400, "参数类型错误", ValueError, joiner="：")
+    missing_content_type = _error(1023, 400, "缺少Content-Type")
+    unacceptable_content_type = _error(1024, 415, "不被接受的Content-Type")
+    bad_request = _error(1025, 400, "无效的请求")
+    anonymous_not_allowed = _error(1026, 401, "不允许匿名访问")
+    too_many_requests = _error(1027, 429, "请求过于频繁")
+    body_too_large = _error(1028, 413, "请求体过大")
+    call_timeout = _error(1029, 504, "处理超时", TimeoutError)
+    service_busy = _error(1030, 503, "服务繁忙")
+    invalid_app_key = _error(1031, 401, "无效app_key", ValueError)
+    repeated_request = _error(1032, 409, "重复的请求")
+    permission_denied = _error(1033, 403, "权限不足", PermissionError)
+    unacceptable_format = _error(1034, 406, "不可接受的响应格式")
+    unknown_path = _error(1035, 404, "不存在的路径", LookupError)

@@ -1,0 +1,251 @@
+"""The pipeline: public parameters → version and method → arguments → function → envelope.
+
+`Gateway.handle` takes a `Request` and gives a `Response`, or an awaitable of one where the function does
+not run inline. It does no IO and knows no server: what it needs of the world is handed to it.
+
+The order in which a request is judged: the query string, format (1011), method and v missing (1012,
+1004), the body, the version (1005, 1006), the method (1013, 1020, 1016), the form of the answer (1034),
+the verb (1019), then the arguments in the order of the signature (1018, 1021, 1022).
+
+>>> from apizen import ApiMethodBase, version
+>>> from apizen.version import Registry
+>>> registry = Registry()
+>>> @version('1.0', registry=registry)
+... class V10(ApiMethodBase):
+...     api_methods = {'math.add': {'func': lambda a, b: int(a) + int(b), 'run': 'inline'}}
+>>> gateway = Gateway(registry.catalogue(timeout=30), Runner(4, 100, 4))
+>>> gateway.handle(Request('GET', 'v=1.0&method=math.add&a=1&b=2', {})).body.decode()
+'{"meta":{"code":1000,"message":"执行成功"},"response":3}'
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from functools import lru_cache, partial
+from typing import Any
+from urllib.parse import quote
+
+from apizen.envelope import Envelope, plain
+from apizen.exception import ApiException, ApiSysExceptions
+from apizen.message import Request, Response, request_id_of
+from apizen.parameters import MultipartParser, Parameters, no_multipart
+from apizen.runner import Runner
+from apizen.version import VERBS, Catalogue, Endpoint
+
+__all__ = ["Gateway"]
+
+logger = logging.getLogger(__name__)
+
+_CONTENT_TYPES = {False: "application/json; charset=utf-8", True: "application/xml; charset=utf-8"}
+_FORMATS = {"json": False, "xml": True}
+_EXPOSED = "X-Request-Id, X-Ignored-Params, Allow, Retry-After"
+_IGNORED_SHOWN = 20
+
+
+class _Exchange:
+    """What is known of one request while it is answered."""
+
+    __slots__ = ("acceptable", "endpoint", "ignored", "request", "request_id", "xml")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.request_id = request_id_of(request.headers)
+        self.xml = False
+        self.acceptable = True
+        self.ignored = ""
+        self.endpoint: Endpoint | None = None
+
+    @property
+    def name(self) -> str:
+        return "no method" if self.endpoint is None else f"{self.endpoint.version} {self.endpoint.name}"
+
+
+class Gateway:
+    """Answers requests from one catalogue.
+
+    ``response_key`` names the member of the envelope with the result, ``cors_origin`` is the value of
+    Access-Control-Allow-Origin (empty: no such header), ``debug`` adds the text of an exception to 1017.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        runner: Runner,
+        *,
+        multipart: MultipartParser = no_multipart,
+        response_key: str = "response",
+        cors_origin: str = "*",
+        debug: bool = False,
+    ) -> None:
+        self.catalogue = catalogue
+        #: While true every request is answered with 1001.
+        self.draining = False
+        self._runner = runner
+        self._multipart = multipart
+        self._envelope = Envelope(response_key)
+        self._debug = debug
+        self._cors = _cors_headers(cors_origin)
+
+    def handle(self, request: Request) -> Response | Awaitable[Response]:
+        """Answers a request. Never raises for anything that a client can send."""
+        exchange = _Exchange(request)
+        try:
+            if request.verb == "OPTIONS":
+                return self._preflight(exchange)
+            if self.draining:
+                raise ApiSysExceptions.missing_system_error
+            endpoint, arguments = self._judge(exchange)
+            call = _call(endpoint, *arguments)
+            if endpoint.mode == "inline":
+                return self._success(exchange, endpoint, call())
+        except (Exception, SystemExit) as error:
+            return self._failure(exchange, error)
+        return self._finish(exchange, endpoint, call)
+
+    def refuse(self, request: Request, error: ApiException) -> Response:
+        """The answer to a request that the server could not hand over, in the form that it asks for."""
+        exchange = _Exchange(request)
+        exchange.xml = _accepted(request.headers.get("Accept", "")) is True
+        with contextlib.suppress(ApiException):  # the error to report is the one given
+            self._choose_format(exchange, Parameters(request._replace(body=b""), no_multipart))
+        return self._failure(exchange, error)
+
+    async def _finish(self, exchange: _Exchange, endpoint: Endpoint, call: Callable[[], Any]) -> Response:
+        try:
+            if endpoint.mode == "thread":
+                result = await self._runner.in_thread(endpoint, call)
+            else:
+                result = await self._runner.on_loop(endpoint, call)
+                result = result if endpoint.raw is not None else plain(result)
+            return self._success(exchange, endpoint, result)
+        except Exception as error:
+            return self._failure(exchange, error)
+
+    def _judge(self, exchange: _Exchange) -> tuple[Endpoint, tuple[list[Any], dict[str, Any]]]:
+        """The endpoint that is asked for and its arguments."""
+        request = exchange.request
+        parameters = Parameters(request, self._multipart)
+        self._choose_format(exchange, parameters)
+        method, version = parameters.public("method"), parameters.public("v")
+        if method is None:
+            raise ApiSysExceptions.missing_method("method")
+        if version is None:
+            raise ApiSysExceptions.missing_version("v")
+        parameters.read_body()
+        endpoint = exchange.endpoint = self.catalogue.find(version.strip(), method.strip())
+        if not exchange.acceptable and endpoint.raw is None:
+            raise ApiSysExceptions.unacceptable_format("应为 application/json 或 application/xml")
+        verb = "GET" if request.verb == "HEAD" else request.verb
+        if verb not in endpoint.verbs:
+            raise ApiSysExceptions.not_allowed_request(headers={"Allow": endpoint.allow})
+        plan = endpoint.plan
+        if not plan.takes_any:
+            exchange.ignored = _listed(parameters.values.keys() - plan.accepted)
+        return endpoint, plan.bind(parameters.values, parameters.repeated)
+
+    def _choose_format(self, exchange: _Exchange, parameters: Parameters) -> None:
+        asked = parameters.public("format")
+        if asked is None:
+            accept = exchange.request.headers.get("Accept")
+            if accept is not None and accept != "*/*":
+                accepted = _accepted(accept)
+                exchange.acceptable = accepted is not None
+                exchange.xml = accepted is True
+            return
+        xml = _FORMATS.get(asked.strip().lower())
+        if xml is None:
+            exchange.xml = False
+            raise ApiSysExceptions.invalid_format("format 应为 json 或 xml")
+        exchange.xml = xml
+
+    def _success(self, exchange: _Exchange, endpoint: Endpoint, result: Any) -> Response:
+        if endpoint.raw is not None:
+            content_type, body = _raw(endpoint.raw, result)
+        else:
+            content_type = _CONTENT_TYPES[exchange.xml]
+            body = self._envelope.success(result, xml=exchange.xml)
+        return Response(200, self._headers(exchange, content_type), body)
+
+    def _failure(self, exchange: _Exchange, error: BaseException) -> Response:
+        if not isinstance(error, ApiException):
+            logger.error("%s failed, request %s", exchange.name, exchange.request_id, exc_info=error)
+            detail = f"{type(error).__name__}: {error}" if self._debug else None
+            error = ApiSysExceptions.system_error(detail)
+        headers = self._headers(exchange, _CONTENT_TYPES[exchange.xml])
+        headers.extend(error.headers.items())
+        body = self._envelope.error(error.err_code, error.message, xml=exchange.xml)
+        return Response(error.status_code, headers, body)
+
+    def _headers(self, exchange: _Exchange, content_type: str) -> list[tuple[str, str]]:
+        headers = [("Content-Type", content_type), ("X-Request-Id", exchange.request_id), *self._cors]
+        if exchange.ignored:
+            headers.append(("X-Ignored-Params", exchange.ignored))
+        return headers
+
+    def _preflight(self, exchange: _Exchange) -> Response:
+        """The answer to OPTIONS (Fetch standard, 3.2): every header and every verb may be used."""
+        verbs = ", ".join([*VERBS, "HEAD", "OPTIONS"])
+        headers = [("X-Request-Id", exchange.request_id), ("Allow", verbs), *self._cors]
+        if self._cors:
+            asked = exchange.request.headers.get("Access-Control-Request-Headers", "*")
+            headers += [
+                ("Access-Control-Allow-Methods", verbs),
+                ("Access-Control-Allow-Headers", asked),
+                ("Access-Control-Max-Age", "86400"),
+            ]
+        return Response(204, headers, b"")
+
+
+def _call(endpoint: Endpoint, positional: list[Any], named: dict[str, Any]) -> Callable[[], Any]:
+    """The call of the function; in a thread it also makes the result plain there, since that may take long."""
+    function = endpoint.plan.function
+    if endpoint.mode == "loop" or endpoint.raw is not None:
+        return partial(function, *positional, **named)
+    return lambda: plain(function(*positional, **named))
+
+
+def _raw(content_type: str, result: Any) -> tuple[str, bytes]:
+    if isinstance(result, str):
+        return content_type or "text/plain; charset=utf-8", result.encode()
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        return content_type or "application/octet-stream", bytes(result)
+    raise TypeError(f"a raw method must return bytes or text, not {type(result).__name__}")
+
+
+def _cors_headers(origin: str) -> list[tuple[str, str]]:
+    if not origin:
+        return []
+    headers = [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", _EXPOSED)]
+    return headers if origin == "*" else [*headers, ("Vary", "Origin")]
+
+
+def _listed(names: set[str]) -> str:
+    """Parameter names as a header's value: percent-encoded, since a header is ASCII and has an end."""
+    if not names:
+        return ""
+    return ", ".join(quote(name[:64], safe="[]") for name in sorted(names)[:_IGNORED_SHOWN])
+
+
+@lru_cache(maxsize=256)
+def _accepted(accept: str) -> bool | None:
+    """Whether an Accept header (RFC 9110, 12.5.1) asks for XML; None where it takes neither XML nor JSON.
+
+    A browser's header names text/html, application/xml and */*: a person who opens the URL wants the
+    default, JSON.
+    """
+    quality: dict[str, float] = {}
+    for item in accept.lower().split(","):
+        name, *parameters = (part.strip() for part in item.split(";"))
+        weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+        try:
+            quality[name] = float(weight)
+        except ValueError:
+            quality[name] = 1.0
+    anything = quality.get("application/*", quality.get("*/*", 0.0))
+    json = quality.get("application/json", anything)
+    xml = max(quality.get("application/xml", anything), quality.get("text/xml", quality.get("text/*", 0.0)))
+    if json <= 0 and xml <= 0 and accept.strip():
+        return None
+    return xml > json and "text/html" not in quality

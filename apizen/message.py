@@ -1,0 +1,51 @@
+"""One request and its answer, as the gateway sees them: no sockets, no server."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+from collections.abc import Mapping
+from typing import NamedTuple
+
+__all__ = ["Request", "Response", "request_id_of"]
+
+
+class Request(NamedTuple):
+    """What a client sent to the gateway's URL.
+
+    ``query`` is the part behind the question mark as it came, bytes read as Latin-1. ``headers`` finds a
+    header in any case. ``peer`` is the client's address.
+    """
+
+    verb: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+    peer: str = ""
+
+
+class Response(NamedTuple):
+    """An answer. ``headers`` has neither Content-Length nor Date: they are the server's business."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+_SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+# Unique over processes by the prefix, within one by the counter; os.urandom per request costs more.
+_PREFIX = secrets.token_hex(6)
+_COUNTER = itertools.count(1)
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """The request's own X-Request-Id where it is a token that a log can hold, else a new one.
+
+    >>> request_id_of({'X-Request-Id': 'order-17'})
+    'order-17'
+    """
+    given = headers.get("X-Request-Id")
+    if given is not None and _SANE.fullmatch(given):
+        return given
+    return f"{_PREFIX}-{next(_COUNTER):x}"

@@ -1,0 +1,246 @@
+"""Where functions run: plain ones in a bounded thread pool, async ones on the event loop, each with a
+timeout, and none able to stall another.
+
+The pool's slots are shared by dynamic threshold (Choudhury and Hahne, 1998): a method may take one more
+slot while it holds fewer than are free. A method alone gets half of the pool; another one always finds a
+slot. Places in the queue are shared in the same way. A thread that overruns its timeout can't be killed:
+it is written off (its slot is free again), counted for its method, and from ``overrun_limit`` on that
+method alone is refused until some of its threads have come back.
+
+All accounting happens on the event loop, so it needs no locks; threads only take jobs and send outcomes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from apizen.exception import ApiSysExceptions
+from apizen.version import Endpoint
+
+__all__ = ["Runner"]
+
+logger = logging.getLogger(__name__)
+
+Call = Callable[[], Any]
+
+
+class _Lane:
+    """One method's share of the pool: how many of its calls run, wait, and have overrun."""
+
+    __slots__ = ("overrun", "running", "waiting")
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.overrun = 0
+        self.waiting: deque[_Job] = deque()
+
+
+class _Job:
+    """One call of a plain function. ``started`` and ``overrun`` are set on the event loop only."""
+
+    __slots__ = ("call", "context", "endpoint", "future", "lane", "overrun", "started")
+
+    def __init__(self, endpoint: Endpoint, lane: _Lane, call: Call, future: asyncio.Future[Any]) -> None:
+        self.endpoint = endpoint
+        self.lane = lane
+        self.call = call
+        self.future = future
+        self.context = contextvars.copy_context()
+        self.started = False
+        self.overrun = False
+
+
+class Runner:
+    """Runs calls for one event loop. ``threads`` and ``queue_limit`` bound what runs and what waits."""
+
+    def __init__(self, threads: int, queue_limit: int, overrun_limit: int) -> None:
+        self._threads = threads
+        self._queue_limit = queue_limit
+        self._overrun_limit = overrun_limit
+        self._lanes: dict[Endpoint, _Lane] = {}
+        self._hungry: deque[_Lane] = deque()  # the lanes with waiting jobs, next to be served first
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._workers = 0
+        self._running = 0
+        self._waiting = 0
+        self._overrun = 0
+
+    async def on_loop(self, endpoint: Endpoint, call: Call) -> Any:
+        """The result of an async function. Raises 1029 after the endpoint's timeout."""
+        task = asyncio.ensure_future(_settle(call))
+        # Not asyncio.timeout: a function that swallows its cancellation would hold back the answer.
+        done, _ = await asyncio.wait({task}, timeout=endpoint.timeout)
+        if done:
+            return _result(task)
+        task.cancel()
+        task.add_done_callback(_forget)
+        logger.warning("%s %s overran its timeout of %g s and was cancelled", *_names(endpoint), endpoint.timeout)
+        raise ApiSysExceptions.call_timeout
+
+    async def in_thread(self, endpoint: Endpoint, call: Call) -> Any:
+        """The result of a plain function.
+
+        Raises 1029 after the endpoint's timeout, waiting included, and 1030 where the queue is full or too
+        many of the method's threads have overrun.
+        """
+        loop = asyncio.get_running_loop()
+        lane = self._lanes.get(endpoint)
+        if lane is None:
+            lane = self._lanes[endpoint] = _Lane()
+        if lane.overrun >= self._overrun_limit:
+            raise ApiSysExceptions.service_busy
+        job = _Job(endpoint, lane, call, loop.create_future())
+        if self._may_start(lane):
+            self._start(job)
+        elif len(lane.waiting) < self._queue_limit - self._waiting:
+            self._wait(job)
+        else:
+            raise ApiSysExceptions.service_busy
+        timer = loop.call_later(endpoint.timeout, self._on_timeout, job)
+        try:
+            return await job.future
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Lets the idle threads end. A thread that still runs a function ends with the process."""
+        for _ in range(self._workers):
+            self._jobs.put(None)
+
+    def _may_start(self, lane: _Lane) -> bool:
+        return lane.running < self._threads - self._running
+
+    def _wait(self, job: _Job) -> None:
+        if not job.lane.waiting:
+            self._hungry.append(job.lane)
+        job.lane.waiting.append(job)
+        self._waiting += 1
+
+    def _start(self, job: _Job) -> None:
+        job.started = True
+        job.lane.running += 1
+        self._running += 1
+        if self._workers < self._running + self._overrun:
+            self._workers += 1
+            # A daemon: a function that never returns must not keep the process from ending.
+            thread = threading.Thread(
+                target=_work, args=(self._jobs, self._report), name=f"apizen-{self._workers}", daemon=True
+            )
+            thread.start()
+        self._jobs.put(job)
+
+    def _report(self, job: _Job, result: Any, error: BaseException | None) -> None:
+        """Called by a thread with the outcome of its job."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for the outcome
+            job.future.get_loop().call_soon_threadsafe(self._on_done, job, result, error)
+
+    def _on_done(self, job: _Job, result: Any, error: BaseException | None) -> None:
+        if job.overrun:
+            job.lane.overrun -= 1
+            self._overrun -= 1
+            if self._workers > self._threads + self._overrun:
+                self._workers -= 1
+                self._jobs.put(None)
+        else:
+            self._release(job)
+        if job.future.done():
+            return
+        if error is None:
+            job.future.set_result(result)
+        else:
+            job.future.set_exception(_as_exception(error))
+
+    def _release(self, job: _Job) -> None:
+        job.lane.running -= 1
+        self._running -= 1
+        self._serve()
+
+    def _serve(self) -> None:
+        """Starts waiting jobs, lane by lane, while there are slots for them."""
+        for _ in range(len(self._hungry)):
+            lane = self._hungry.popleft()
+            while lane.waiting and lane.waiting[0].future.done():
+                lane.waiting.popleft()  # its time was up, or its client is gone
+                self._waiting -= 1
+            if lane.waiting and self._may_start(lane):
+                self._waiting -= 1
+                self._start(lane.waiting.popleft())
+            if lane.waiting:
+                self._hungry.append(lane)
+
+    def _on_timeout(self, job: _Job) -> None:
+        if job.future.done():
+            return
+        if job.started:
+            job.overrun = True
+            job.lane.overrun += 1
+            self._overrun += 1
+            logger.warning(
+                "%s %s overran its timeout of %g s; %d of its threads are stuck",
+                *_names(job.endpoint), job.endpoint.timeout, job.lane.overrun,
+            )  # fmt: skip
+        job.future.set_exception(ApiSysExceptions.call_timeout())
+        if job.started:
+            self._release(job)
+        else:
+            self._serve()
+
+
+def _work(jobs: queue.SimpleQueue[_Job | None], report: Callable[[_Job, Any, BaseException | None], None]) -> None:
+    while (job := jobs.get()) is not None:
+        result, failure = None, None
+        try:
+            result = job.context.run(job.call)
+        except BaseException as error:  # SystemExit of a function must not end the thread
+            failure = error
+        report(job, result, failure)
+        del job, result, failure  # an idle thread holds on to nobody's result
+
+
+def _names(endpoint: Endpoint) -> tuple[str, str]:
+    return endpoint.version, endpoint.name
+
+
+def _as_exception(error: BaseException) -> Exception:
+    """What a future can carry.
+
+    A StopIteration or a CancelledError of the function's would end the loop's own coroutine, and
+    SystemExit the server.
+    """
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError(f"the function raised {type(error).__name__}")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+async def _settle(call: Call) -> Any:
+    """Runs an async function to its end; an async generator to the list of what it yields."""
+    try:
+        result = call()
+        if isinstance(result, AsyncIterator):
+            return [item async for item in result]
+        return await result if inspect.isawaitable(result) else result
+    except (SystemExit, StopIteration) as error:
+        raise _as_exception(error) from error
+
+
+def _result(task: asyncio.Future[Any]) -> Any:
+    if task.cancelled():
+        raise _as_exception(asyncio.CancelledError())
+    return task.result()
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    """Takes the exception of a task that nobody awaits any more."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,185 @@
+"""Type hints to converters: `converter(hint)` gives what turns a client's value into that type.
+
+Plain types follow the table in `apizen.coercion`, at every depth: ``list[int]`` takes ``["1", 2]``.
+Containers, unions, enums and records (dataclass, TypedDict, msgspec.Struct) are put together from them;
+a constraint (``Annotated[int, msgspec.Meta(ge=0)]``) is checked by msgspec after the conversion, and
+everything else that msgspec knows (date, datetime, UUID, …) is msgspec's, strictly. A hint that nothing
+converts gives `AS_IT_CAME`, and so does no hint.
+
+- ``list[int]``, ``set[str]``, ``tuple[int, ...]``: a repeated key, a JSON array, or one single value.
+- A union takes what already is one of its members, else the first member, in the order written, that
+  converts.
+- A record ignores members that it does not declare, unless a Struct forbids them; a missing one is 1018.
+
+The named types do the same under their own name in error messages:
+
+======== =============== ==========================================================================
+Integer  ``int``         as int
+String   ``str``         as str
+Float    ``float``       as float
+Bool     ``bool``        as bool
+List     ``list``        as list
+Dict     ``dict``        as dict
+Date     ``date``        ``2017-05-20``; ``Date('%d.%m.%Y')`` has a format of its own (strptime)
+DateTime ``datetime``    ``2017-05-20 12:00:00``; ``DateTime('%Y/%m/%d %H:%M')`` likewise
+Email    ``str``         ``name@example.com``
+Money    ``Decimal``     not negative, at most two places: ``12`` ``"12.5"`` ``"12.50"``
+======== =============== ==========================================================================
+
+>>> converter(list[int]).convert('[1, "2"]')
+[1, 2]
+>>> converter(Money).convert('12.5')
+Decimal('12.50')
+>>> converter(Date('%d.%m.%Y')).convert('20.05.2017')
+datetime.date(2017, 5, 20)
+
+A type of one's own is registered once, before the functions that use it are::
+
+    register(Colour, Colour.parse)      # parse raises ValueError for what it does not take
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
+
+from apizen import coercion
+from apizen.coercion import Mismatch
+from apizen.composition import AS_IT_CAME, Converter, compose, unchanged
+
+__all__ = [
+    "AS_IT_CAME", "Bool", "Converter", "Date", "DateTime", "Dict", "Email", "Float", "Integer", "List",
+    "Money", "String", "UploadFile", "converter", "register",
+]  # fmt: skip
+
+
+class UploadFile(NamedTuple):
+    """A file of a multipart form: its name and content type as the client gave them, and its bytes."""
+
+    name: str
+    content_type: str
+    body: bytes
+
+
+class NamedType:
+    """A hint that stands under its own name in error messages; calling it converts a value."""
+
+    def __init__(self, name: str, convert: Callable[[Any], Any], repeatable: bool = False) -> None:
+        self.converter = Converter(name, convert, repeatable=repeatable)
+
+    def __call__(self, value: Any) -> Any:
+        return self.converter.convert(value)
+
+    # As types do, so that `Money | None` can be written.
+    def __or__(self, other: Any) -> Any:
+        return Union[self, other]  # noqa: UP007 (the operator is being defined)
+
+    def __ror__(self, other: Any) -> Any:
+        return Union[other, self]  # noqa: UP007 (as above)
+
+    def __repr__(self) -> str:
+        return self.converter.name
+
+
+class TimeType(NamedType):
+    """A named type for a moment; calling it gives the same with another strptime format."""
+
+    def __init__(self, name: str, form: str, part: Callable[[datetime.datetime], Any]) -> None:
+        super().__init__(name, self._parse)
+        self._form = form
+        self._part = part
+
+    def __call__(self, form: str) -> TimeType:
+        return TimeType(self.converter.name, form, self._part)
+
+    def _parse(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise Mismatch
+        try:
+            return self._part(datetime.datetime.strptime(value, self._form))  # noqa: DTZ007 (as the format says)
+        except ValueError:
+            raise Mismatch from None
+
+
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@(?=.{3,255}$)[^@\s.]+(?:\.[^@\s.]+)+")
+_CENT = Decimal("0.01")
+
+
+def _email(value: Any) -> str:
+    if isinstance(value, str) and _EMAIL.fullmatch(value):
+        return value
+    raise Mismatch
+
+
+def _money(value: Any) -> Decimal:
+    amount = coercion.decimal(value)
+    # The exponent is looked at first: 1E+1000000 would take a million digits to write in cents.
+    if amount.is_signed() or amount.adjusted() > 24 or amount != amount.quantize(_CENT):
+        raise Mismatch
+    return amount.quantize(_CENT)
+
+
+def _upload(value: Any) -> UploadFile:
+    if isinstance(value, UploadFile):
+        return value
+    raise Mismatch
+
+
+if TYPE_CHECKING:
+    Integer, String, Float, Bool, List, Dict = int, str, float, bool, list, dict
+    Date, DateTime, Email, Money = datetime.date, datetime.datetime, str, Decimal
+else:
+    Integer = NamedType("Integer", coercion.integer)
+    String = NamedType("String", coercion.text)
+    Float = NamedType("Float", coercion.floating)
+    Bool = NamedType("Bool", coercion.boolean)
+    List = NamedType("List", coercion.array, repeatable=True)
+    Dict = NamedType("Dict", coercion.mapping)
+    Date = TimeType("Date", "%Y-%m-%d", datetime.datetime.date)
+    DateTime = TimeType("DateTime", "%Y-%m-%d %H:%M:%S", unchanged)
+    Email = NamedType("Email", _email)
+    Money = NamedType("Money", _money)
+
+_CONVERTERS: dict[Any, Converter] = {
+    int: Converter("int", coercion.integer),
+    float: Converter("float", coercion.floating),
+    str: Converter("str", coercion.text),
+    bool: Converter("bool", coercion.boolean),
+    list: Converter("list", coercion.array, repeatable=True),
+    tuple: Converter("tuple", lambda value: tuple(coercion.array(value)), repeatable=True),
+    dict: Converter("dict", coercion.mapping),
+    Decimal: Converter("Decimal", coercion.decimal),
+    UploadFile: Converter("UploadFile", _upload),
+    Any: AS_IT_CAME,
+    object: AS_IT_CAME,
+}
+
+
+def register(hint: Any, convert: Callable[[Any], Any], name: str | None = None) -> None:
+    """Registers a converter for a hint. ``convert`` raises ValueError for what it does not take."""
+
+    def checked(value: Any) -> Any:
+        try:
+            return convert(value)
+        except Mismatch:
+            raise
+        except ValueError:
+            raise Mismatch from None
+
+    if hint in _CONVERTERS:
+        raise ValueError(f"{hint!r} has a converter already")
+    _CONVERTERS[hint] = Converter(name or str(getattr(hint, "__name__", hint)), checked)
+
+
+def converter(hint: Any) -> Converter:
+    """The converter of a hint. Raises TypeError for a hint that is no type at all."""
+    if isinstance(hint, NamedType):
+        return hint.converter
+    try:
+        found = _CONVERTERS.get(hint)
+    except TypeError:  # not hashable, as Annotated with a list in it
+        found = None
+    return compose(hint, converter) if found is None else found

@@ -1,0 +1,206 @@
+"""A function's signature, compiled once into the call that a request makes.
+
+`CallPlan.of(function)` looks at the parameters when the function is registered; `bind` turns a request's
+parameters into arguments with one pass over a tuple. There is no `inspect` and no look at a type hint per
+request.
+
+>>> def area(width: int, /, height: int = 2, *, unit: str = 'cm', **rest): return f'{width * height} {unit}'
+>>> plan = CallPlan.of(area)
+>>> plan.bind({'width': '3', 'unit': 'mm', 'colour': 'red'}, {})
+([3], {'unit': 'mm', 'colour': 'red'})
+>>> plan.bind({'height': '3'}, {})
+Traceback (most recent call last):
+...
+apizen.exception.ApiSysExceptions.missing_arguments: 缺少方法所需参数:width
+>>> plan.bind({'width': 'wide'}, {})
+Traceback (most recent call last):
+...
+apizen.exception.ApiSysExceptions.error_args_type: 参数类型错误：width <int>
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from inspect import Parameter
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from apizen.coercion import Mismatch, Missing, NotJson
+from apizen.composition import AS_IT_CAME, Converter, nullable
+from apizen.exception import ApiException, ApiSysExceptions
+from apizen.schema import NamedType, converter
+
+__all__ = ["CREDENTIALS", "PUBLIC_PARAMETERS", "Arguments", "CallPlan", "SignatureError"]
+
+PUBLIC_PARAMETERS = frozenset(
+    {"v", "method", "format", "app_key", "timestamp", "sign", "sign_method", "nonce", "access_token"}
+)
+CREDENTIALS = frozenset({"sign", "access_token"})
+
+_MISSING: Any = object()
+
+Arguments = tuple[list[Any], dict[str, Any]]
+
+
+class SignatureError(ValueError):
+    """A function that can't be called with named parameters; the message names the parameter."""
+
+
+class _Slot(NamedTuple):
+    """One parameter. ``convert`` is None where the value is taken as it came."""
+
+    name: str
+    convert: Callable[[Any], Any] | None
+    default: Any
+    type_name: str
+
+
+class CallPlan:
+    """How to call one function with a request's parameters. Immutable after it is made."""
+
+    __slots__ = ("_named", "_own", "_positional", "_rest", "accepted", "function", "repeatable", "signature")
+
+    def __init__(self, function: Callable[..., Any], signature: inspect.Signature) -> None:
+        parameters = signature.parameters.values()
+        hints = {parameter.name: _hint(function, parameter) for parameter in parameters}
+        slots = [(p.kind, _slot(p, hints[p.name])) for p in parameters if p.kind is not Parameter.VAR_KEYWORD]
+        names = frozenset(slot.name for _, slot in slots)
+        rest = [parameter.name for parameter in parameters if parameter.kind is Parameter.VAR_KEYWORD]
+        self.function = function
+        self.signature = signature
+        self._positional = tuple(slot for kind, slot in slots if kind is Parameter.POSITIONAL_ONLY)
+        self._named = tuple(slot for kind, slot in slots if kind is not Parameter.POSITIONAL_ONLY)
+        self._rest = _slot(signature.parameters[rest[0]], hints[rest[0]]) if rest else None
+        self._own = names | CREDENTIALS | (_occupied(function) if rest else frozenset())
+        self.repeatable = tuple(name for name in names if hints[name].repeatable)
+        #: The names that are not a typing error of the client.
+        self.accepted = names | PUBLIC_PARAMETERS
+
+    @classmethod
+    def of(cls, function: Callable[..., Any]) -> CallPlan:
+        """Compiles a function. Raises `SignatureError`."""
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError) as error:
+            raise SignatureError(f"its signature can't be read: {error}") from error
+        for name, parameter in signature.parameters.items():
+            if parameter.kind is Parameter.VAR_POSITIONAL:
+                raise SignatureError(f"parameter *{name}: positional parameters without a name are not supported")
+        return cls(function, signature)
+
+    @property
+    def takes_any(self) -> bool:
+        """Whether a ``**`` parameter takes every name."""
+        return self._rest is not None
+
+    def bind(self, values: Mapping[str, Any], repeated: Mapping[str, list[str]]) -> Arguments:
+        """The positional and the named arguments of one call.
+
+        ``values`` has the last value of each name, ``repeated`` all of them for each name that came more
+        than once. Raises 1018 and 1022 for the first parameter, in the signature's order, that is missing
+        or has another type, and 1021 for text that should be JSON.
+        """
+        if repeated and self.repeatable:
+            values = {**values, **{name: repeated[name] for name in self.repeatable if name in repeated}}
+        slot: _Slot
+        positional: list[Any] = []
+        named: dict[str, Any] = {}
+        try:
+            for slot in self._positional:
+                if slot.name in values:
+                    positional.append(_converted(slot, values[slot.name]))
+                else:
+                    positional.append(_default(slot))
+            for slot in self._named:
+                name = slot.name
+                if name in values:
+                    convert = slot.convert
+                    named[name] = values[name] if convert is None else convert(values[name])
+                elif slot.default is _MISSING:
+                    raise Missing
+            if self._rest is not None:
+                slot = self._rest
+                for name in values.keys() - self._own:
+                    named[name] = values[name] if name in PUBLIC_PARAMETERS else _converted(slot, values[name])
+        except Mismatch as mismatch:
+            raise _api_error(slot, mismatch) from None
+        return positional, named
+
+
+def _converted(slot: _Slot, value: Any) -> Any:
+    return value if slot.convert is None else slot.convert(value)
+
+
+def _default(slot: _Slot) -> Any:
+    if slot.default is _MISSING:
+        raise Missing
+    return slot.default
+
+
+def _api_error(slot: _Slot, mismatch: Mismatch) -> ApiException:
+    where = slot.name + mismatch.path
+    if isinstance(mismatch, Missing):
+        return ApiSysExceptions.missing_arguments(where)
+    if isinstance(mismatch, NotJson):
+        return ApiSysExceptions.invalid_json(where)
+    return ApiSysExceptions.error_args_type(f"{where} <{mismatch.name or slot.type_name}>")
+
+
+def _slot(parameter: Parameter, hinted: Converter) -> _Slot:
+    if parameter.default is None:
+        hinted = nullable(hinted)
+    convert = None if hinted.convert is AS_IT_CAME.convert else hinted.convert
+    default = _MISSING if parameter.default is Parameter.empty else parameter.default
+    return _Slot(parameter.name, convert, default, hinted.name)
+
+
+def _hint(function: Callable[..., Any], parameter: Parameter) -> Converter:
+    hint = parameter.annotation
+    if hint is Parameter.empty:
+        return AS_IT_CAME
+    names = _namespace(function)
+    try:
+        if isinstance(hint, str):
+            hint = eval(hint, names)  # noqa: S307 (the developer's own annotation, as typing does)
+        if not isinstance(hint, NamedType):
+            # Evaluates what is still a string inside, as in list["User"].
+            holder = SimpleNamespace(__annotations__={"hint": hint})
+            hint = typing.get_type_hints(holder, names, include_extras=True)["hint"]
+        return converter(hint)
+    except Exception as error:
+        raise SignatureError(f"parameter {parameter.name}: its type hint {hint!r} can't be read: {error}") from error
+
+
+def _namespace(function: Callable[..., Any]) -> dict[str, Any]:
+    """The global names of the module where the function was written."""
+    if isinstance(function, functools.partial):
+        return _namespace(function.func)
+    inner = inspect.unwrap(function)
+    if isinstance(inner, type):
+        return vars(sys.modules[inner.__module__])
+    found = getattr(inner, "__globals__", None) or getattr(type(inner).__call__, "__globals__", {})
+    return dict(found)
+
+
+def _occupied(function: Callable[..., Any]) -> frozenset[str]:
+    """Names that a ``**`` parameter can't receive, since the call fills them already.
+
+    These are ``self`` of a bound method, and what a partial has set.
+    """
+    if isinstance(function, functools.partial):
+        inner: Any = function.func
+    elif isinstance(function, type):
+        inner = vars(function).get("__init__")
+    else:
+        inner = getattr(function, "__func__", type(function).__call__)
+    names: set[str] = set()
+    for follow in (True, False):
+        try:
+            names |= inspect.signature(inner, follow_wrapped=follow).parameters.keys()
+        except (TypeError, ValueError):
+            continue
+    return frozenset(names) - inspect.signature(function).parameters.keys()
