@@ -117,7 +117,7 @@ def _text(value: Any) -> str:
 class _InOrder(DataSorter):
     """Members keep their order."""
 
-    def keys_from(self, data: dict[str, Any]) -> dict[str, Any]:
+    def keys_from(self, data: Mapping[str, object]) -> Mapping[str, object]:
         return data
 
 

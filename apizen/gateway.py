@@ -29,7 +29,7 @@ from urllib.parse import quote
 
 from apizen.envelope import Envelope, plain
 from apizen.exception import ApiException, ApiSysExceptions
-from apizen.message import Request, Response, request_id_of
+from apizen.message import Request, Response, header, request_id_of
 from apizen.parameters import MultipartParser, Parameters, no_multipart
 from apizen.runner import Runner
 from apizen.version import VERBS, Catalogue, Endpoint
@@ -148,7 +148,7 @@ class Gateway:
     def _choose_format(self, exchange: _Exchange, parameters: Parameters) -> None:
         asked = parameters.public("format")
         if asked is None:
-            accept = exchange.request.headers.get("Accept")
+            accept = header(exchange.request.headers, "Accept")
             if accept is not None and accept != "*/*":
                 accepted = _accepted(accept)
                 exchange.acceptable = accepted is not None

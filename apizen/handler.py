@@ -31,7 +31,7 @@ from tornado.web import Application, RequestHandler
 
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.gateway import Gateway
-from apizen.message import Request, Response
+from apizen.message import Request, Response, header
 
 __all__ = ["GATEWAY_PATH", "EnvelopeHandler", "Front"]
 
@@ -125,7 +125,7 @@ class _Message(HTTPMessageDelegate):
         if isinstance(self._connection, HTTP1Connection):
             # The limit is kept here: Tornado would end the connection with a bare 400.
             self._connection.set_max_body_size(_UNLIMITED)
-        length = headers.get("Content-Length")
+        length = header(headers, "Content-Length")
         if length is not None and length.isdecimal() and int(length[:20]) > self._front.max_body:
             self._refuse(self._too_large())
             return None
@@ -214,7 +214,7 @@ class _Message(HTTPMessageDelegate):
     def _connection_header(self) -> str | None:
         if self._front.gateway.draining:
             return "close"
-        asked = self._headers.get("Connection")
+        asked = header(self._headers, "Connection")
         if asked is None:
             return None
         if self._start_line.version == "HTTP/1.1":

@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 from apizen.document import InvalidDocument, decode
 from apizen.exception import ApiException, ApiSysExceptions
-from apizen.message import Request
+from apizen.message import Request, header
 from apizen.schema import UploadFile
 
 __all__ = ["MAX_FIELDS", "MAX_QUERY", "MultipartParser", "Parameters", "no_multipart"]
@@ -92,7 +92,7 @@ class Parameters:
         if self._form_error is not None:
             raise self._form_error
         request = self._request
-        content_type = request.headers.get("Content-Type")
+        content_type = header(request.headers, "Content-Type")
         if not request.body and (content_type is None or request.verb in _BODILESS):
             return
         if content_type is None:
@@ -116,7 +116,7 @@ class Parameters:
 
     def _read_form(self, multipart: MultipartParser) -> Mapping[str, Any]:
         request = self._request
-        media = _media_type(request.headers.get("Content-Type") or "text/plain")
+        media = _media_type(header(request.headers, "Content-Type") or "text/plain")
         if media.name not in _FORMS:
             return {}
         _refuse_encoding(request.headers, media)

@@ -8,8 +8,9 @@ import logging
 import os
 import signal
 import socket
+import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -31,16 +32,30 @@ _BARE_400 = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
 
 class _Stream(IOStream):
-    """A connection that never sends Tornado's bare 400, and that keeps TCP_NODELAY on.
+    """A connection that never sends Tornado's bare 400, and that costs less than Tornado's own.
 
     Tornado switches Nagle's algorithm off and on again for each answer, which is two system calls; every
-    answer of ours is one write, so there is nothing that Nagle could gather.
+    answer of ours is one write, so there is nothing that Nagle could gather. It also sets a timer for each
+    request's headers, a tenth of what a call costs; the server looks at `waits_since` every few seconds.
     """
 
     def __init__(self, connection: socket.socket, malformed: Callable[[], bytes]) -> None:
         super().__init__(connection)
         self._malformed = malformed
+        self._headers: Awaitable[bytes] | None = None
+        self._asked_at = 0.0
         super().set_nodelay(True)
+
+    @property
+    def waits_since(self) -> float | None:
+        """When the wait for a request's headers began (monotonic seconds), None while there is none."""
+        waiting = isinstance(self._headers, asyncio.Future) and not self._headers.done()
+        return self._asked_at if waiting else None
+
+    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
+        self._asked_at = time.monotonic()
+        self._headers = super().read_until_regex(regex, max_bytes)
+        return self._headers
 
     def set_nodelay(self, value: bool) -> None:
         pass
@@ -63,7 +78,8 @@ class Server:
         self.port = port
         self._front = front
         self._runner = runner
-        self._http = HTTPServer(front, idle_connection_timeout=_IDLE_SECONDS, body_timeout=_BODY_SECONDS)
+        self._http = HTTPServer(front, body_timeout=_BODY_SECONDS)
+        self._http.conn_params.header_timeout = None  # see _Stream
         self._streams: weakref.WeakSet[_Stream] = weakref.WeakSet()
         self._sockets: list[socket.socket] = []
         self._stop_accepting: list[Callable[[], None]] = []
@@ -78,6 +94,7 @@ class Server:
         """Serves until SIGTERM or SIGINT, then closes; a second signal ends the process at once."""
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
+        idle = asyncio.create_task(self._end_idle_connections())
 
         def stop() -> None:
             if stopped.is_set():
@@ -87,6 +104,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
         await stopped.wait()
+        idle.cancel()
         await self.close()
 
     async def close(self, grace: float = _GRACE_SECONDS) -> None:
@@ -108,6 +126,14 @@ class Server:
         await asyncio.sleep(0)
         await self._http.close_all_connections()
         self._runner.close()
+
+    async def _end_idle_connections(self) -> None:
+        while True:
+            await asyncio.sleep(_IDLE_SECONDS / 15)
+            oldest = time.monotonic() - _IDLE_SECONDS
+            for stream in list(self._streams):
+                if stream.waits_since is not None and stream.waits_since < oldest:
+                    stream.close()
 
     def _busy(self) -> Iterator[Any]:
         yield from self._front.tasks
