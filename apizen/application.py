@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tornado.web import Application
 
 from apizen.gateway import Gateway
-from apizen.handler import EnvelopeHandler, Front
+from apizen.handler import Front, UnknownPath, log_access
 from apizen.multipart import parse_multipart
 from apizen.runner import Runner
 from apizen.settings import Settings
@@ -40,6 +40,6 @@ def make_app(settings: Settings, registry: Registry = default_registry) -> App:
         debug=settings.debug,
     )
     application = Application(
-        default_handler_class=EnvelopeHandler, default_handler_args={"gateway": gateway}, debug=False
+        default_handler_class=UnknownPath, default_handler_args={"gateway": gateway}, log_function=log_access
     )
     return App(settings, catalogue, gateway, runner, Front(gateway, application, settings.max_body))

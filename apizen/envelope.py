@@ -165,5 +165,6 @@ class Envelope:
 
     def error(self, code: int, message: str, *, xml: bool) -> bytes:
         """The envelope of an error; its result is null."""
-        tree = {"meta": {"code": code, "message": message}, self._key: None}
+        written = message.encode("utf-8", "replace").decode()  # half a surrogate pair has no UTF-8
+        tree = {"meta": {"code": code, "message": written}, self._key: None}
         return _xml(tree) if xml else _encode(tree)

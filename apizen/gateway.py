@@ -100,7 +100,9 @@ class Gateway:
             call = _call(endpoint, *arguments)
             if endpoint.mode == "inline":
                 return self._success(exchange, endpoint, call())
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # an inline function may raise anything, SystemExit too
             return self._failure(exchange, error)
         return self._finish(exchange, endpoint, call)
 

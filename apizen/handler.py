@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Awaitable
 from email.utils import formatdate
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from tornado.http1connection import HTTP1Connection
@@ -33,7 +33,7 @@ from apizen.exception import ApiException, ApiSysExceptions
 from apizen.gateway import Gateway
 from apizen.message import Request, Response, header
 
-__all__ = ["GATEWAY_PATH", "EnvelopeHandler", "Front"]
+__all__ = ["GATEWAY_PATH", "EnvelopeHandler", "Front", "UnknownPath", "log_access"]
 
 GATEWAY_PATH = "/api/router/rest"
 
@@ -206,10 +206,8 @@ class _Message(HTTPMessageDelegate):
         # anew, for each answer, what is known to be right; it takes 25 µs of the 110 a call has.
         self._connection.write(head if self._start_line.method == "HEAD" else head + response.body)
         if access_log.isEnabledFor(logging.INFO):
-            milliseconds = (time.perf_counter() - self._started) * 1000
-            access_log.info(
-                "%d %s %s %.2f ms", response.status, self._start_line.method, self._request().peer, milliseconds
-            )
+            seconds = time.perf_counter() - self._started
+            _log_access(response.status, self._start_line.method, self._request().peer, seconds)
 
     def _connection_header(self) -> str | None:
         if self._front.gateway.draining:
@@ -250,25 +248,25 @@ def _path_of(target: str) -> str:
 
 
 class EnvelopeHandler(RequestHandler):
-    """Base of the application's own handlers: what goes wrong in one is answered with an envelope, too.
+    """Base of the application's own handlers: what goes wrong in one is answered with an envelope, too."""
 
-    By itself it answers every path that nothing else serves, with 1035.
-    """
+    _ERRORS: ClassVar[dict[int, type[ApiException]]] = {
+        404: ApiSysExceptions.unknown_path,
+        405: ApiSysExceptions.not_allowed_request,
+        413: ApiSysExceptions.body_too_large,
+    }
 
     def initialize(self, gateway: Gateway) -> None:
         self.gateway = gateway
 
-    def prepare(self) -> None:
-        if type(self) is EnvelopeHandler:
-            self.write_error(404)
-
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        errors = {404: ApiSysExceptions.unknown_path, 405: ApiSysExceptions.not_allowed_request}
         default = ApiSysExceptions.bad_request if status_code < 500 else ApiSysExceptions.system_error
+        self.refuse(self._ERRORS.get(status_code, default)())
+
+    def refuse(self, error: ApiException) -> None:
+        """Ends the request with an error's envelope."""
         request = self.request
-        response = self.gateway.refuse(
-            Request(request.method or "GET", request.query, request.headers), errors.get(status_code, default)()
-        )
+        response = self.gateway.refuse(Request(request.method or "GET", request.query, request.headers), error)
         self.clear()
         self.clear_header("Server")
         self.set_status(response.status)
@@ -278,3 +276,23 @@ class EnvelopeHandler(RequestHandler):
 
     def compute_etag(self) -> None:
         return None
+
+
+class UnknownPath(EnvelopeHandler):
+    """Answers every path that nothing else serves."""
+
+    def prepare(self) -> None:
+        self.refuse(ApiSysExceptions.unknown_path())
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.refuse(ApiSysExceptions.unknown_path())
+
+
+def log_access(handler: RequestHandler) -> None:
+    """Logs a request of the application's as the gateway's are logged: without its parameters."""
+    request = handler.request
+    _log_access(handler.get_status(), request.method or "", request.remote_ip or "", request.request_time())
+
+
+def _log_access(status: int, verb: str, peer: str, seconds: float) -> None:
+    access_log.info("%d %s %s %.2f ms", status, verb, peer, seconds * 1000)
