@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
-import inspect
 import logging
 import os
 import socket
@@ -160,11 +159,7 @@ def methods(make_app: MakeApp, settings: Settings) -> None:
                 click.echo(f"  {name}  (bad configuration, see check)")
             else:
                 state = "" if endpoint.enable else "  (disabled)"
-                click.echo(f"  {name}{_signature(endpoint.plan.signature)}  {endpoint.allow or '-'}{state}")
-
-
-def _signature(signature: inspect.Signature) -> str:
-    return str(signature)
+                click.echo(f"  {name}{endpoint.plan.signature}  {endpoint.allow or '-'}{state}")
 
 
 @commands.command()
@@ -229,7 +224,10 @@ def _app(make_app: MakeApp, settings: Settings) -> App:
             raise click.UsageError(f"--methods: there is no module {name!r}") from error
         except (ValueError, TypeError) as error:
             raise click.ClickException(f"{name}: {error}") from error
-    return make_app(settings)
+    app = make_app(settings)
+    if not app.catalogue.versions:
+        raise click.UsageError("no version is registered: name the module that registers one with --methods")
+    return app
 
 
 def main(make_app: MakeApp = make_plain_app) -> None:

@@ -78,11 +78,15 @@ class Runner:
         """The result of an async function. Raises 1029 after the endpoint's timeout."""
         task = asyncio.ensure_future(_settle(call))
         # Not asyncio.timeout: a function that swallows its cancellation would hold back the answer.
-        done, _ = await asyncio.wait({task}, timeout=endpoint.timeout)
-        if done:
+        try:
+            await asyncio.wait({task}, timeout=endpoint.timeout)
+        finally:
+            overran = not task.done()
+            if overran:
+                task.cancel()
+                task.add_done_callback(_forget)
+        if not overran:
             return _result(task)
-        task.cancel()
-        task.add_done_callback(_forget)
         logger.warning("%s %s overran its timeout of %g s and was cancelled", *_names(endpoint), endpoint.timeout)
         raise ApiSysExceptions.call_timeout
 

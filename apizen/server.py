@@ -121,9 +121,12 @@ class Server:
             async with asyncio.timeout(grace):
                 while any(self._busy()):
                     await asyncio.sleep(0.02)
-        for task in list(self._front.tasks):
-            task.cancel()
-        await asyncio.sleep(0)
+        late = list(self._front.tasks)
+        for task in late:
+            task.cancel()  # its client gets 1001
+        if late:
+            await asyncio.wait(late, timeout=1)
+            await asyncio.sleep(0)
         await self._http.close_all_connections()
         self._runner.close()
 
