@@ -129,10 +129,13 @@ async def _serve(app: App) -> None:
         raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {error.strerror}") from error
     if settings.debug:
         autoreload.start()
+    await server.run(functools.partial(_announce, server))
+
+
+def _announce(server: Server) -> None:
     click.echo(f"api zen {__version__}, stop with Ctrl-C")
-    for address in _addresses(settings.host):
+    for address in _addresses(server.host):
         click.echo(f"  http://{address}:{server.port}{GATEWAY_PATH}?v=…&method=…")
-    await server.run()
 
 
 def _addresses(host: str) -> list[str]:

@@ -234,10 +234,10 @@ async def _settle(call: Call) -> Any:
         if isinstance(result, AsyncIterator):
             return [item async for item in result]
         return await result if inspect.isawaitable(result) else result
-    except (Exception, asyncio.CancelledError) as error:
-        raise _as_exception(error) if isinstance(error, StopIteration) else error
+    except (Exception, asyncio.CancelledError):
+        raise
     except BaseException as error:
-        raise _as_exception(error) from None
+        raise _as_exception(error) from error
 
 
 def _result(task: asyncio.Future[Any]) -> Any:

@@ -70,7 +70,7 @@ class Server:
     >>> async def main(front, runner):
     ...     server = Server(front, runner, '127.0.0.1', 8010)
     ...     server.start()
-    ...     await server.run()          # until SIGTERM or Ctrl-C
+    ...     await server.run(lambda: print('ready'))        # until SIGTERM or Ctrl-C
     """
 
     def __init__(self, front: Front, runner: Runner, host: str, port: int) -> None:
@@ -90,8 +90,11 @@ class Server:
         self.port = self._sockets[0].getsockname()[1]
         self._stop_accepting = [add_accept_handler(listener, self._accept) for listener in self._sockets]
 
-    async def run(self) -> None:
-        """Serves until SIGTERM or SIGINT, then closes; a second signal ends the process at once."""
+    async def run(self, announce: Callable[[], None]) -> None:
+        """Serves until SIGTERM or SIGINT, then closes; a second signal ends the process at once.
+
+        ``announce`` is called as soon as signals are heeded.
+        """
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         idle = asyncio.create_task(self._end_idle_connections())
@@ -103,6 +106,7 @@ class Server:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
+        announce()
         await stopped.wait()
         idle.cancel()
         await self.close()
