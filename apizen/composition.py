@@ -260,10 +260,7 @@ def _record(record: type, fields: list[_Field], converter: Lookup) -> Converter:
         # The parts are looked up at the first use, since a record may have fields of its own type.
         if not parts:
             parts.update((field.wire, (field, converter(field.hint))) for field in fields)
-        if isinstance(value, record) and not isinstance(value, dict):
-            return value
-        members = coercion.mapping(value)
-        return _build(record, members, parts)
+        return _build(record, coercion.mapping(value), parts)
 
     return Converter(record.__name__, convert)
 
