@@ -28,7 +28,7 @@ from apizen.handler import GATEWAY_PATH
 from apizen.message import Request, Response
 from apizen.server import Server
 from apizen.settings import CONFIG_VARIABLE, PREFIX, Settings, SettingsError, read_file, unknown_variables
-from apizen.version import Catalogue
+from apizen.version import Catalogue, RegistrationError
 
 __all__ = ["main"]
 
@@ -225,9 +225,12 @@ def _app(make_app: MakeApp, settings: Settings) -> App:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
                 raise
             raise click.UsageError(f"--methods: there is no module {name!r}") from error
-        except (ValueError, TypeError) as error:
-            raise click.ClickException(f"{name}: {error}") from error
-    app = make_app(settings)
+        except RegistrationError as error:
+            raise click.ClickException(str(error)) from error
+    try:
+        app = make_app(settings)
+    except RegistrationError as error:
+        raise click.ClickException(str(error)) from error
     if not app.catalogue.versions:
         raise click.UsageError("no version is registered: name the module that registers one with --methods")
     return app

@@ -17,8 +17,9 @@ import msgspec
 
 from apizen import coercion
 from apizen.coercion import Mismatch, Missing
+from apizen.constraint import constraint
 
-__all__ = ["AS_IT_CAME", "Converter", "compose", "unchanged"]
+__all__ = ["AS_IT_CAME", "Converter", "Record", "compose", "nullable", "unchanged"]
 
 
 class Converter(NamedTuple):
@@ -45,7 +46,10 @@ AS_IT_CAME = Converter("any", unchanged, nullable=True)
 
 
 def compose(hint: Any, converter: Lookup) -> Converter:
-    """The converter of a hint that no table lists; `AS_IT_CAME` where nothing converts it."""
+    """The converter of a hint that no table lists; `AS_IT_CAME` where nothing converts it.
+
+    Raises TypeError for a constraint that can't apply to its type.
+    """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         return _constrained(hint, converter(arguments[0]))
@@ -53,17 +57,16 @@ def compose(hint: Any, converter: Lookup) -> Converter:
         return _union(arguments, converter)
     if origin is Literal:
         return _one_of(repr_of(arguments), arguments, arguments, converter)
-    if origin in _SEQUENCES:
-        return _sequence(origin, arguments, converter)
+    if origin in (list, tuple, dict) and not arguments:  # typing.List and its like, bare
+        return converter(origin)
+    if origin in _SEQUENCES or hint in (set, frozenset):
+        return _sequence(origin or hint, arguments or (Any,), converter)
     if origin is dict:
         return _dictionary(arguments, converter)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         members = list(hint)
         values = [member.value for member in members]
         return _one_of(f"{hint.__name__}: {repr_of(values)}", values, members, converter)
-    fields = _fields(hint)
-    if fields is not None:
-        return _record(hint, fields, converter)
     supertype = getattr(hint, "__supertype__", None)  # typing.NewType
     return _by_msgspec(hint) if supertype is None else converter(supertype)
 
@@ -81,25 +84,17 @@ def nullable(converter: Converter) -> Converter:
 
 
 def _constrained(hint: Any, base: Converter) -> Converter:
-    limits = [
-        f"{limit}={value}"
-        for meta in hint.__metadata__
-        if isinstance(meta, msgspec.Meta)
-        for limit in ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length")
-        if (value := getattr(meta, limit)) is not None
-    ]
-    if not limits:
+    found = constraint(hint.__origin__, hint.__metadata__)
+    if found is None:
         return base
 
     def convert(value: Any) -> Any:
         converted = base.convert(value)
-        try:
-            msgspec.convert(converted, hint)
-        except msgspec.ValidationError:
-            raise Mismatch from None
-        return converted
+        if found.allows(converted):
+            return converted
+        raise Mismatch
 
-    return base._replace(name=f"{base.name} {' '.join(limits)}", convert=convert)
+    return base._replace(name=f"{base.name} {found.name}", convert=convert)
 
 
 def _union(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
@@ -203,6 +198,8 @@ def _dictionary(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
                 for name, one in members.items()
                 for step in ((f"[{name!r}]", key, name), (f"[{name!r}]", item, one))
             ) from None
+        except TypeError:  # keys that can't be hashed
+            raise Mismatch from None
 
     return Converter(name, convert)
 
@@ -253,16 +250,27 @@ def _bare(hint: Any) -> Any:
     return typing.get_args(hint)[0] if typing.get_origin(hint) in (typing.Required, typing.NotRequired) else hint
 
 
-def _record(record: type, fields: list[_Field], converter: Lookup) -> Converter:
-    parts: dict[str, tuple[_Field, Converter]] = {}
+class Record:
+    """A record type's converter. The fields' converters come with `compile`, since a record may have
+    fields of its own type."""
 
-    def convert(value: Any) -> Any:
-        # The parts are looked up at the first use, since a record may have fields of its own type.
-        if not parts:
-            parts.update((field.wire, (field, converter(field.hint))) for field in fields)
-        return _build(record, coercion.mapping(value), parts)
+    def __init__(self, record: type, fields: list[_Field]) -> None:
+        self._record = record
+        self._fields = fields
+        self._parts: dict[str, tuple[_Field, Converter]] = {}
+        self.converter = Converter(record.__name__, self._convert)
 
-    return Converter(record.__name__, convert)
+    @classmethod
+    def of(cls, hint: Any) -> Record | None:
+        """The record that a hint is, None where it is none."""
+        fields = _fields(hint)
+        return None if fields is None else cls(hint, fields)
+
+    def compile(self, converter: Lookup) -> None:
+        self._parts.update((field.wire, (field, converter(field.hint))) for field in self._fields)
+
+    def _convert(self, value: Any) -> Any:
+        return _build(self._record, coercion.mapping(value), self._parts)
 
 
 def _build(record: type, members: dict[str, Any], parts: dict[str, tuple[_Field, Converter]]) -> Any:

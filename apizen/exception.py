@@ -167,9 +167,11 @@ def _exception_class(place: str, module: str, declaration: dict[str, Any]) -> ty
     _check(where, fields, ex_type)
     bases = (ApiException,) if issubclass(ApiException, ex_type) else (ApiException, ex_type)
     try:
-        return type(place, bases, {**fields, "__module__": module, "__qualname__": place})
+        made = type(place, bases, {**fields, "__module__": module, "__qualname__": place})
+        made()
     except TypeError as error:
-        raise ValueError(f"{where}: ex_type {ex_type.__name__} can't be combined: {error}") from error
+        raise ValueError(f"{where}: ex_type {ex_type.__name__} can't be raised like this: {error}") from error
+    return made
 
 
 def _check(where: str, fields: dict[str, Any], ex_type: object) -> None:

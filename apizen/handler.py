@@ -129,8 +129,8 @@ class _Message(HTTPMessageDelegate):
         if length is not None and length.isdecimal() and int(length[:20]) > self._front.max_body:
             self._refuse(self._too_large())
             return None
-        if start_line.version == "HTTP/1.1" and "Host" not in headers:
-            self._refuse(ApiSysExceptions.bad_request("缺少 Host"))
+        if start_line.version == "HTTP/1.1" and len(headers.get_list("Host")) != 1:
+            self._refuse(ApiSysExceptions.bad_request("应有一个 Host"))
             return None
         if path == GATEWAY_PATH:
             return None
@@ -228,15 +228,19 @@ class _Message(HTTPMessageDelegate):
         self._chunks.clear()
         self._inner = None
         self._send(self._front.gateway.refuse(self._request(), error), "close")
-        self._linger = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._end_linger)
-        if "Expect" in self._headers:
-            self._end_linger()  # the client waits for a word before it sends the body
+        sends = "Content-Length" in self._headers or "Transfer-Encoding" in self._headers
+        if not sends or "Expect" in self._headers:  # with Expect the client waits for a word first
+            self._connection.finish()
+        else:
+            self._linger = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._end_linger)
 
     def _end_linger(self) -> None:
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
             self._connection.finish()
+            if isinstance(self._connection, HTTP1Connection):
+                self._connection.close()
 
 
 def _path_of(target: str) -> str:

@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from apizen import coercion
 from apizen.coercion import Mismatch
-from apizen.composition import AS_IT_CAME, Converter, compose, unchanged
+from apizen.composition import AS_IT_CAME, Converter, Record, compose, unchanged
 
 __all__ = [
     "AS_IT_CAME", "Bool", "Converter", "Date", "DateTime", "Dict", "Email", "Float", "Integer", "List",
@@ -67,7 +67,8 @@ class UploadFile(NamedTuple):
 class NamedType:
     """A hint that stands under its own name in error messages; calling it converts a value."""
 
-    def __init__(self, name: str, convert: Callable[[Any], Any], repeatable: bool = False) -> None:
+    def __init__(self, name: str, produces: type, convert: Callable[[Any], Any], repeatable: bool = False) -> None:
+        self.produces = produces
         self.converter = Converter(name, convert, repeatable=repeatable)
 
     def __call__(self, value: Any) -> Any:
@@ -87,13 +88,13 @@ class NamedType:
 class TimeType(NamedType):
     """A named type for a moment; calling it gives the same with another strptime format."""
 
-    def __init__(self, name: str, form: str, part: Callable[[datetime.datetime], Any]) -> None:
-        super().__init__(name, self._parse)
+    def __init__(self, name: str, produces: type, form: str, part: Callable[[datetime.datetime], Any]) -> None:
+        super().__init__(name, produces, self._parse)
         self._form = form
         self._part = part
 
     def __call__(self, form: str) -> TimeType:
-        return TimeType(self.converter.name, form, self._part)
+        return TimeType(self.converter.name, self.produces, form, self._part)
 
     def _parse(self, value: Any) -> Any:
         if not isinstance(value, str):
@@ -132,16 +133,16 @@ if TYPE_CHECKING:
     Integer, String, Float, Bool, List, Dict = int, str, float, bool, list, dict
     Date, DateTime, Email, Money = datetime.date, datetime.datetime, str, Decimal
 else:
-    Integer = NamedType("Integer", coercion.integer)
-    String = NamedType("String", coercion.text)
-    Float = NamedType("Float", coercion.floating)
-    Bool = NamedType("Bool", coercion.boolean)
-    List = NamedType("List", coercion.array, repeatable=True)
-    Dict = NamedType("Dict", coercion.mapping)
-    Date = TimeType("Date", "%Y-%m-%d", datetime.datetime.date)
-    DateTime = TimeType("DateTime", "%Y-%m-%d %H:%M:%S", unchanged)
-    Email = NamedType("Email", _email)
-    Money = NamedType("Money", _money)
+    Integer = NamedType("Integer", int, coercion.integer)
+    String = NamedType("String", str, coercion.text)
+    Float = NamedType("Float", float, coercion.floating)
+    Bool = NamedType("Bool", bool, coercion.boolean)
+    List = NamedType("List", list, coercion.array, repeatable=True)
+    Dict = NamedType("Dict", dict, coercion.mapping)
+    Date = TimeType("Date", datetime.date, "%Y-%m-%d", datetime.datetime.date)
+    DateTime = TimeType("DateTime", datetime.datetime, "%Y-%m-%d %H:%M:%S", unchanged)
+    Email = NamedType("Email", str, _email)
+    Money = NamedType("Money", Decimal, _money)
 
 _CONVERTERS: dict[Any, Converter] = {
     int: Converter("int", coercion.integer),
@@ -156,6 +157,10 @@ _CONVERTERS: dict[Any, Converter] = {
     Any: AS_IT_CAME,
     object: AS_IT_CAME,
 }
+
+
+# The record types that functions take, by type; they may refer to themselves and to each other.
+_RECORDS: dict[Any, Converter] = {}
 
 
 def register(hint: Any, convert: Callable[[Any], Any], name: str | None = None) -> None:
@@ -179,7 +184,20 @@ def converter(hint: Any) -> Converter:
     if isinstance(hint, NamedType):
         return hint.converter
     try:
-        found = _CONVERTERS.get(hint)
+        found = _CONVERTERS.get(hint) or _RECORDS.get(hint)
     except TypeError:  # not hashable, as Annotated with a list in it
         found = None
-    return compose(hint, converter) if found is None else found
+    return found or _record(hint) or compose(hint, converter)
+
+
+def _record(hint: Any) -> Converter | None:
+    record = Record.of(hint)
+    if record is None:
+        return None
+    _RECORDS[hint] = record.converter
+    try:
+        record.compile(converter)
+    except BaseException:
+        del _RECORDS[hint]
+        raise
+    return record.converter

@@ -96,7 +96,6 @@ class Server:
         ``announce`` is called as soon as signals are heeded.
         """
         stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
         idle = asyncio.create_task(self._end_idle_connections())
 
         def stop() -> None:
@@ -104,8 +103,7 @@ class Server:
                 os._exit(1)
             stopped.set()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
+        _on_signals(stop)
         announce()
         await stopped.wait()
         idle.cancel()
@@ -154,3 +152,12 @@ class Server:
         except Exception:
             logger.exception("a connection could not be served")
             connection.close()
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))

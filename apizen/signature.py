@@ -22,9 +22,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -62,7 +61,17 @@ class _Slot(NamedTuple):
 class CallPlan:
     """How to call one function with a request's parameters. Immutable after it is made."""
 
-    __slots__ = ("_named", "_own", "_positional", "_rest", "accepted", "function", "repeatable", "signature")
+    __slots__ = (
+        "_named",
+        "_own",
+        "_positional",
+        "_rest",
+        "_rest_lists",
+        "accepted",
+        "function",
+        "repeatable",
+        "signature",
+    )
 
     def __init__(self, function: Callable[..., Any], signature: inspect.Signature) -> None:
         parameters = signature.parameters.values()
@@ -76,7 +85,8 @@ class CallPlan:
         self._named = tuple(slot for kind, slot in slots if kind is not Parameter.POSITIONAL_ONLY)
         self._rest = _slot(signature.parameters[rest[0]], hints[rest[0]]) if rest else None
         self._own = names | CREDENTIALS | (_occupied(function) if rest else frozenset())
-        self.repeatable = tuple(name for name in names if hints[name].repeatable)
+        self.repeatable = frozenset(name for name in names if hints[name].repeatable)
+        self._rest_lists = bool(rest) and hints[rest[0]].repeatable
         #: The names that are not a typing error of the client.
         self.accepted = names | PUBLIC_PARAMETERS
 
@@ -97,6 +107,9 @@ class CallPlan:
         """Whether a ``**`` parameter takes every name."""
         return self._rest is not None
 
+    def _takes_list(self, name: str) -> bool:
+        return name in self.repeatable or (self._rest_lists and name not in self._own)
+
     def bind(self, values: Mapping[str, Any], repeated: Mapping[str, list[str]]) -> Arguments:
         """The positional and the named arguments of one call.
 
@@ -104,8 +117,8 @@ class CallPlan:
         than once. Raises 1018 and 1022 for the first parameter, in the signature's order, that is missing
         or has another type, and 1021 for text that should be JSON.
         """
-        if repeated and self.repeatable:
-            values = {**values, **{name: repeated[name] for name in self.repeatable if name in repeated}}
+        if repeated:
+            values = {**values, **{name: all_ for name, all_ in repeated.items() if self._takes_list(name)}}
         slot: _Slot
         positional: list[Any] = []
         named: dict[str, Any] = {}
@@ -122,13 +135,22 @@ class CallPlan:
                     named[name] = values[name] if convert is None else convert(values[name])
                 elif slot.default is _MISSING:
                     raise Missing
-            if self._rest is not None:
-                slot = self._rest
-                for name in values.keys() - self._own:
-                    named[name] = values[name] if name in PUBLIC_PARAMETERS else _converted(slot, values[name])
         except Mismatch as mismatch:
             raise _api_error(slot, mismatch) from None
+        if self._rest is not None:
+            named.update(self._bind_rest(self._rest, values))
         return positional, named
+
+    def _bind_rest(self, rest: _Slot, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the ``**`` parameter gets: public parameters as they came, all else in its type."""
+        bound = {}
+        for name in values:
+            if name not in self._own:
+                try:
+                    bound[name] = values[name] if name in PUBLIC_PARAMETERS else _converted(rest, values[name])
+                except Mismatch as mismatch:
+                    raise _api_error(rest._replace(name=name), mismatch) from None
+        return bound
 
 
 def _converted(slot: _Slot, value: Any) -> Any:
@@ -175,32 +197,39 @@ def _hint(function: Callable[..., Any], parameter: Parameter) -> Converter:
         raise SignatureError(f"parameter {parameter.name}: its type hint {hint!r} can't be read: {error}") from error
 
 
-def _namespace(function: Callable[..., Any]) -> dict[str, Any]:
-    """The global names of the module where the function was written."""
+def _layers(function: Any) -> Iterator[Any]:
+    """The function and everything that a call of it goes through."""
+    yield function
     if isinstance(function, functools.partial):
-        return _namespace(function.func)
-    inner = inspect.unwrap(function)
-    if isinstance(inner, type):
-        return vars(sys.modules[inner.__module__])
-    found = getattr(inner, "__globals__", None) or getattr(type(inner).__call__, "__globals__", {})
-    return dict(found)
+        yield from _layers(function.func)
+    elif isinstance(function, type):
+        yield from (type(function).__call__, function.__new__, getattr(function, "__init__", None))
+    elif inspect.ismethod(function):
+        yield from _layers(function.__func__)
+    elif hasattr(function, "__wrapped__"):
+        yield from _layers(function.__wrapped__)
+    elif inspect.isfunction(type(function).__call__):
+        yield from _layers(type(function).__call__)
+
+
+def _namespace(function: Callable[..., Any]) -> dict[str, Any]:
+    """The global names of the module where the function was written: that of the innermost layer."""
+    found: dict[str, Any] = {}
+    for layer in _layers(function):
+        found = getattr(layer, "__globals__", found)
+    return found
 
 
 def _occupied(function: Callable[..., Any]) -> frozenset[str]:
     """Names that a ``**`` parameter can't receive, since the call fills them already.
 
-    These are ``self`` of a bound method, and what a partial has set.
+    These are ``self`` of a bound method, what a partial has set, and the like.
     """
-    if isinstance(function, functools.partial):
-        inner: Any = function.func
-    elif isinstance(function, type):
-        inner = vars(function).get("__init__")
-    else:
-        inner = getattr(function, "__func__", type(function).__call__)
     names: set[str] = set()
-    for follow in (True, False):
+    for layer in _layers(function):
         try:
-            names |= inspect.signature(inner, follow_wrapped=follow).parameters.keys()
+            parameters = inspect.signature(layer, follow_wrapped=False).parameters.values()
         except (TypeError, ValueError):
             continue
+        names.update(p.name for p in parameters if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY))
     return frozenset(names) - inspect.signature(function).parameters.keys()

@@ -42,7 +42,16 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 from apizen.exception import ApiSysExceptions, hint_at
 from apizen.signature import CallPlan, SignatureError
 
-__all__ = ["ApiMethodBase", "ApiMethodsBase", "Catalogue", "Endpoint", "Registry", "default_registry", "version"]
+__all__ = [
+    "ApiMethodBase",
+    "ApiMethodsBase",
+    "Catalogue",
+    "Endpoint",
+    "RegistrationError",
+    "Registry",
+    "default_registry",
+    "version",
+]
 
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 DEFAULT_VERBS = ("GET", "POST")
@@ -53,6 +62,10 @@ _TABLES = ("support_methods", "api_methods")
 _KEYS = ("func", "method", "methods", "enable", "run", "timeout", "raw")
 
 Class = TypeVar("Class", bound=type)
+
+
+class RegistrationError(ValueError):
+    """A version that can't be registered; the message names the places."""
 
 
 class Entry(NamedTuple):
@@ -80,7 +93,7 @@ def _own_entries(cls: type) -> dict[str, Entry]:
     for table in _TABLES:
         entries = vars(cls).get(table, {})
         if not isinstance(entries, dict):
-            raise TypeError(f"{_place(cls)}: {table} must be a dict of entries, not {type(entries).__name__}")
+            raise RegistrationError(f"{_place(cls)}: {table} must be a dict of entries, not {type(entries).__name__}")
         own.update((key, Entry(value, _place(cls))) for key, value in entries.items())
     return own
 
@@ -186,13 +199,13 @@ class Registry:
         self._closed = False
 
     def add(self, name: str, methods: ApiMethodMeta, enable: bool) -> None:
-        """Registers a version. Raises ValueError for one that is there, RuntimeError after start-up."""
+        """Registers a version. Raises `RegistrationError` for one that is there, or after start-up."""
         if self._closed:
-            raise RuntimeError(f"version {name} of {_place(methods)} comes too late: the server has started")
+            raise RegistrationError(f"version {name} of {_place(methods)} comes too late: the server has started")
         if not _is_version(name) or not name:
-            raise ValueError(f"{_place(methods)}: {name!r} can't be a version, it must be a text without blanks")
+            raise RegistrationError(f"{_place(methods)}: {name!r} can't be a version, it must be a text without blanks")
         if name in self._versions:
-            raise ValueError(
+            raise RegistrationError(
                 f"version {name} is registered twice: {_place(self._versions[name][0])} and {_place(methods)}"
             )
         self._versions[name] = (methods, enable)
@@ -247,7 +260,7 @@ def _endpoint(version: str, name: Any, entry: Any, timeout: float) -> Endpoint:
         plan=plan,
         verbs=_verbs(entry),
         enable=enable,
-        mode=_mode(function, entry.get("run")),
+        mode=_mode(function, entry),
         timeout=_seconds(entry.get("timeout", timeout)),
         raw=_content_type(entry.get("raw", False)),
     )
@@ -264,13 +277,16 @@ def _verbs(entry: dict[str, Any]) -> frozenset[str]:
     return found
 
 
-def _mode(function: Callable[..., Any], run: Any) -> RunMode:
+def _mode(function: Callable[..., Any], entry: dict[str, Any]) -> RunMode:
+    run = entry.get("run")
     if run not in (None, "thread", "inline"):
         raise ValueError(f"run must be 'thread' or 'inline', not {run!r}")
     if _is_async(function):
         if run is not None:
             raise ValueError(f"run {run!r} is for plain functions: an async function runs on the event loop")
         return "loop"
+    if run == "inline" and "timeout" in entry:
+        raise ValueError("timeout can't apply to run 'inline': nothing can interrupt the event loop")
     return "inline" if run == "inline" else "thread"
 
 
@@ -317,7 +333,7 @@ def version(name: str | float, enable: bool = True, registry: Registry = default
 
     def register(methods: Class) -> Class:
         if not isinstance(methods, ApiMethodMeta):
-            raise TypeError(f"{_place(methods)} must inherit from ApiMethodBase to be version {name}")
+            raise RegistrationError(f"{_place(methods)} must inherit from ApiMethodBase to be version {name}")
         registry.add(str(name), methods, enable)
         return methods
 
