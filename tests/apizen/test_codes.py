@@ -126,7 +126,7 @@ def test_1001_while_draining(server: RunningServer) -> None:
 def test_1025_without_host(server: RunningServer) -> None:
     received = server.raw(b"GET /api/router/rest?v=1.0&method=echo HTTP/1.1\r\nConnection: close\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert '"code":1025,"message":"无效的请求，缺少 Host"'.encode() in received
+    assert '"code":1025,"message":"无效的请求，应有一个 Host"'.encode() in received
 
 
 def test_1030_when_threads_are_stuck(server: RunningServer) -> None:

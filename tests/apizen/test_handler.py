@@ -76,6 +76,7 @@ MALFORMED = {
     "tab in the verb": b"GE\tT " + PATH + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     "NUL in the target": b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
     "no host": b"GET " + PATH + b" HTTP/1.1\r\n\r\n",
+    "two hosts": HEAD + b"Host: y\r\n\r\n",
     "header without a colon": HEAD + b"Nonsense\r\n\r\n",
     "header without a name": HEAD + b": value\r\n\r\n",
     "blank before the colon": HEAD + b"Name : value\r\n\r\n",
@@ -372,6 +373,13 @@ def test_body_at_the_limit_is_read(server: RunningServer) -> None:
     body = json.dumps({"text": "x" * (MAX_BODY - 12)}).encode()
     assert len(body) == MAX_BODY
     assert server.post("v=1.0&method=echo&name=jack", body).meta[0] == 1000
+
+
+def test_refused_connection_is_closed(server: RunningServer) -> None:
+    for request in (MALFORMED["no host"], POST + b"Content-Length: 200000\r\n\r\n" + b"x" * 200_000):
+        started = time.monotonic()
+        assert b"Connection: close" in server.raw(request)
+        assert time.monotonic() - started < 1
 
 
 def test_expect_continue(server: RunningServer) -> None:
