@@ -154,6 +154,8 @@ def _fields(text: str, repeated: dict[str, list[Any]], source: str) -> dict[str,
 
 
 def _unquote(text: str, source: str) -> str:
+    if "%" not in text and "+" not in text and text.isascii():
+        return text
     try:
         return unquote_to_bytes(text.encode("latin-1").replace(b"+", b" ")).decode()
     except UnicodeDecodeError:

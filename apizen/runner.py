@@ -121,7 +121,7 @@ class Runner:
             self._jobs.put(None)
 
     def _may_start(self, lane: _Lane) -> bool:
-        return lane.running < self._threads - self._running
+        return lane.running < self._threads - self._running and lane.overrun < self._overrun_limit
 
     def _wait(self, job: _Job) -> None:
         if not job.lane.waiting:

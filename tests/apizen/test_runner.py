@@ -273,6 +273,24 @@ def test_threads_that_overran_come_back() -> None:
     assert run(overrun, threads=2, overrun_limit=2) == [1029, 1029, 1030]
 
 
+def test_a_burst_of_stuck_calls_holds_no_more_threads_than_allowed() -> None:
+    most = 0
+    before = set(threading.enumerate())
+
+    async def burst(runner: Runner) -> None:
+        nonlocal most
+        here = endpoint(timeout=0.1)
+        calls = [asyncio.ensure_future(runner.in_thread(here, lambda: time.sleep(0.5))) for _ in range(60)]
+        for _ in range(8):
+            await asyncio.sleep(0.05)
+            most = max(most, len(set(threading.enumerate()) - before))
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert {error.err_code for error in answers if isinstance(error, ApiException)} == {1029}
+
+    run(burst, threads=8, overrun_limit=4, queue_limit=1000)
+    assert most <= 8
+
+
 def test_many_calls_leave_no_thread_and_no_memory_behind() -> None:
     async def many(runner: Runner) -> int:
         here = endpoint()
