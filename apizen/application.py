@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from tornado.web import Application
 
@@ -13,7 +15,17 @@ from apizen.runner import Runner
 from apizen.settings import Settings
 from apizen.version import Catalogue, Registry, default_registry
 
-__all__ = ["App", "make_app"]
+__all__ = ["App", "Service", "make_app"]
+
+
+class Service(Protocol):
+    """Something that an application serves beside the gateway."""
+
+    def announce(self, origins: Sequence[str]) -> Sequence[str]:
+        """Lines to print at start. ``origins`` are the server's, as ``http://127.0.0.1:8010``."""
+
+    async def close(self) -> None:
+        """Ends it, together with the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +37,19 @@ class App:
     gateway: Gateway
     runner: Runner
     front: Front
+    services: tuple[Service, ...] = ()
 
 
-def make_app(settings: Settings, registry: Registry = default_registry) -> App:
-    """Compiles the registry. What is wrong with an entry stands in ``catalogue.problems``."""
+def make_app(
+    settings: Settings,
+    registry: Registry = default_registry,
+    handlers: Sequence[Any] = (),
+    services: tuple[Service, ...] = (),
+) -> App:
+    """Compiles the registry. What is wrong with an entry stands in ``catalogue.problems``.
+
+    ``handlers`` are Tornado's rules for further paths of the server, ``services`` what lives behind them.
+    """
     catalogue = registry.catalogue(settings.timeout)
     runner = Runner(settings.threads, settings.queue, settings.overrun)
     gateway = Gateway(
@@ -40,6 +61,9 @@ def make_app(settings: Settings, registry: Registry = default_registry) -> App:
         debug=settings.debug,
     )
     application = Application(
-        default_handler_class=UnknownPath, default_handler_args={"gateway": gateway}, log_function=log_access
+        list(handlers),
+        default_handler_class=UnknownPath,
+        default_handler_args={"gateway": gateway},
+        log_function=log_access,
     )
-    return App(settings, catalogue, gateway, runner, Front(gateway, application, settings.max_body))
+    return App(settings, catalogue, gateway, runner, Front(gateway, application, settings.max_body), services)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
+import inspect
 import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Iterable
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -54,60 +55,63 @@ class _Names(click.ParamType[tuple[str, ...], Any]):
         return tuple(names)
 
 
-def _load_file(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
-    if path is not None:
-        try:
-            context.default_map = read_file(path)
-        except SettingsError as error:
-            raise click.UsageError(str(error)) from error
+def _load_file(settings_type: type[Settings]) -> Callable[[click.Context, click.Parameter, Path | None], None]:
+    def load(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
+        if path is not None:
+            try:
+                context.default_map = read_file(path, settings_type)
+            except SettingsError as error:
+                raise click.UsageError(str(error)) from error
+
+    return load
 
 
-def _with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command one option for each setting, and the settings as its second argument."""
-
-    @functools.wraps(command)
-    def with_settings(**options: Any) -> Any:
-        names = [setting.name for setting in fields(Settings)]
-        values = {name: options.pop(name) for name in names}
-        options.pop("config")
-        unknown = unknown_variables(os.environ)
-        if unknown:
-            raise click.UsageError("; ".join(unknown))
-        try:
-            settings = Settings(**values)
-        except SettingsError as error:
-            raise click.UsageError(str(error)) from error
-        return command(click.get_current_context().obj, settings, **options)
-
-    wrapped: Callable[..., Any] = with_settings
-    for setting in reversed(fields(Settings)):
-        wrapped = click.option(
-            "--" + setting.name.replace("_", "-"),
-            default=setting.default,
-            type=_Names() if isinstance(setting.default, tuple) else type(setting.default),
-            is_flag=isinstance(setting.default, bool),
-            envvar=PREFIX + setting.name.upper(),
-            help=setting.metadata["help"],
-            show_default=setting.default not in ((), ""),
-        )(wrapped)
-    return click.option(
-        "--config",
+def _options(settings_type: type[Settings]) -> list[click.Parameter]:
+    """One option for each setting, and one for the file that settings come from."""
+    file = click.Option(
+        ["--config"],
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         envvar=CONFIG_VARIABLE,
         is_eager=True,
-        callback=_load_file,
+        expose_value=False,
+        callback=_load_file(settings_type),
         help="TOML file with settings",
-    )(wrapped)
+    )
+    return [file, *(_option(setting) for setting in fields(settings_type))]
 
 
-@click.group(cls=_ServeByDefault)
-@click.version_option(__version__, prog_name="api zen")
-def commands() -> None:
-    """api zen: plain Python functions as a versioned, validated web API."""
+def _option(setting: Field[Any]) -> click.Option:
+    return click.Option(
+        ["--" + setting.name.replace("_", "-")],
+        default=setting.default,
+        type=_Names() if isinstance(setting.default, tuple) else type(setting.default),
+        is_flag=isinstance(setting.default, bool),
+        envvar=PREFIX + setting.name.upper(),
+        help=setting.metadata["help"],
+        show_default=setting.default not in ((), ""),
+    )
 
 
-@commands.command()
-@_with_settings
+def _command(function: Callable[..., None], make_app: MakeApp, settings_type: type[Settings]) -> click.Command:
+    """A command of a function that takes ``make_app``, the settings, and its own arguments."""
+
+    def callback(**options: Any) -> None:
+        values = {setting.name: options.pop(setting.name) for setting in fields(settings_type)}
+        unknown = unknown_variables(os.environ, settings_type)
+        if unknown:
+            raise click.UsageError("; ".join(unknown))
+        try:
+            settings = settings_type(**values)
+        except SettingsError as error:
+            raise click.UsageError(str(error)) from error
+        function(make_app, settings, **options)
+
+    own: list[click.Parameter] = list(reversed(getattr(function, "__click_params__", [])))
+    return click.Command(
+        function.__name__, params=[*own, *_options(settings_type)], callback=callback, help=inspect.getdoc(function)
+    )
+
+
 def serve(make_app: MakeApp, settings: Settings) -> None:
     """Serve the API until SIGTERM or Ctrl-C."""
     logging.basicConfig(
@@ -129,13 +133,21 @@ async def _serve(app: App) -> None:
         raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {error.strerror}") from error
     if settings.debug:
         autoreload.start()
-    await server.run(functools.partial(_announce, server))
+    try:
+        await server.run(functools.partial(_announce, server, app))
+    finally:
+        for service in app.services:
+            await service.close()
 
 
-def _announce(server: Server) -> None:
+def _announce(server: Server, app: App) -> None:
     click.echo(f"api zen {__version__}, stop with Ctrl-C")
-    for address in _addresses(server.host):
-        click.echo(f"  http://{address}:{server.port}{GATEWAY_PATH}?v=…&method=…")
+    origins = [f"http://{address}:{server.port}" for address in _addresses(server.host)]
+    for origin in origins:
+        click.echo(f"  {origin}{GATEWAY_PATH}?v=…&method=…")
+    for service in app.services:
+        for line in service.announce(origins):
+            click.echo(line)
 
 
 def _addresses(host: str) -> list[str]:
@@ -150,8 +162,6 @@ def _addresses(host: str) -> list[str]:
             return ["127.0.0.1"]
 
 
-@commands.command()
-@_with_settings
 def methods(make_app: MakeApp, settings: Settings) -> None:
     """Print the versions, their methods and the signatures."""
     catalogue = _app(make_app, settings).catalogue
@@ -165,10 +175,8 @@ def methods(make_app: MakeApp, settings: Settings) -> None:
                 click.echo(f"  {name}{endpoint.plan.signature}  {endpoint.allow or '-'}{state}")
 
 
-@commands.command()
 @click.argument("method")
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
-@_with_settings
 def call(make_app: MakeApp, settings: Settings, method: str, parameters: tuple[str, ...]) -> None:
     """Call METHOD in this process and print the envelope.
 
@@ -200,8 +208,6 @@ async def _call(app: App, request: Request) -> Response:
     return answer if isinstance(answer, Response) else await answer
 
 
-@commands.command()
-@_with_settings
 def check(make_app: MakeApp, settings: Settings) -> None:
     """Report bad configuration; exit 1 where there is any."""
     catalogue = _app(make_app, settings).catalogue
@@ -236,6 +242,21 @@ def _app(make_app: MakeApp, settings: Settings) -> App:
     return app
 
 
-def main(make_app: MakeApp = make_plain_app) -> None:
-    """Runs the command line for an application. ``make_app`` makes it from the settings."""
-    commands(obj=make_app, prog_name=Path(sys.argv[0]).name)
+_COMMANDS: tuple[Callable[..., None], ...] = (serve, methods, call, check)
+
+
+def main(
+    make_app: MakeApp = make_plain_app,
+    settings_type: type[Settings] = Settings,
+    further: Iterable[Callable[..., None]] = (),
+) -> None:
+    """Runs the command line for an application.
+
+    ``make_app`` makes it from the settings, which are a ``settings_type``; ``further`` are commands of the
+    application's own: functions that take ``make_app``, the settings, and what their click decorators say.
+    """
+    group = _ServeByDefault("apizen", help="api zen: plain Python functions as a versioned, validated web API.")
+    click.version_option(__version__, prog_name="api zen")(group)
+    for function in (*_COMMANDS, *further):
+        group.add_command(_command(function, make_app, settings_type))
+    group(prog_name=Path(sys.argv[0]).name)

@@ -1,9 +1,11 @@
 """The settings: one table, from which come the command-line options, the environment variables
 (``APIZEN_…``) and the keys of the TOML file.
 
+An application that has settings of its own declares them in a subclass of `Settings`.
+
 The command line wins over the environment, the environment over the file, the file over the default.
 
->>> Settings().port, known_variables()['APIZEN_MAX_BODY']
+>>> Settings().port, known_variables(Settings)['APIZEN_MAX_BODY']
 (8010, 'max_body')
 """
 
@@ -17,7 +19,7 @@ from typing import Any
 
 from apizen.exception import hint_at
 
-__all__ = ["Settings", "SettingsError", "known_variables", "read_file", "unknown_variables"]
+__all__ = ["Settings", "SettingsError", "known_variables", "read_file", "setting", "unknown_variables"]
 
 PREFIX = "APIZEN_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -27,7 +29,8 @@ class SettingsError(ValueError):
     """A setting that does not exist or has a value that it can't have."""
 
 
-def _setting(default: Any, explanation: str) -> Any:
+def setting(default: Any, explanation: str) -> Any:
+    """A field of a settings class, with what its option's help says."""
     return field(default=default, metadata={"help": explanation})
 
 
@@ -35,17 +38,17 @@ def _setting(default: Any, explanation: str) -> Any:
 class Settings:
     """Everything that can be set. Raises `SettingsError` for a value out of range."""
 
-    host: str = _setting("127.0.0.1", "address to listen on; 0.0.0.0 for all")
-    port: int = _setting(8010, "port to listen on; 0 takes a free one")
-    debug: bool = _setting(False, "reload on change, log each call, tell exceptions to clients")
-    methods: tuple[str, ...] = _setting((), "further modules with versions, as shop.methods")
-    response_key: str = _setting("response", "name of the envelope's result; old clients want respone")
-    cors_origin: str = _setting("*", "value of Access-Control-Allow-Origin; empty for none")
-    max_body: int = _setting(10 * 1024 * 1024, "largest request body in bytes")
-    timeout: float = _setting(30.0, "seconds that a call may take, where its entry says nothing")
-    threads: int = _setting(64, "threads for plain functions")
-    queue: int = _setting(1000, "calls that may wait for a thread")
-    overrun: int = _setting(32, "threads of one method that may be stuck before it is refused")
+    host: str = setting("127.0.0.1", "address to listen on; 0.0.0.0 for all")
+    port: int = setting(8010, "port to listen on; 0 takes a free one")
+    debug: bool = setting(False, "reload on change, log each call, tell exceptions to clients")
+    methods: tuple[str, ...] = setting((), "further modules with versions, as shop.methods")
+    response_key: str = setting("response", "name of the envelope's result; old clients want respone")
+    cors_origin: str = setting("*", "value of Access-Control-Allow-Origin; empty for none")
+    max_body: int = setting(10 * 1024 * 1024, "largest request body in bytes")
+    timeout: float = setting(30.0, "seconds that a call may take, where its entry says nothing")
+    threads: int = setting(64, "threads for plain functions")
+    queue: int = setting(1000, "calls that may wait for a thread")
+    overrun: int = setting(32, "threads of one method that may be stuck before it is refused")
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -64,14 +67,14 @@ class Settings:
 _LEAST = {"port": 0, "max_body": 0, "timeout": 0.001, "threads": 2, "queue": 0, "overrun": 1}
 
 
-def known_variables() -> dict[str, str]:
+def known_variables(settings_type: type[Settings]) -> dict[str, str]:
     """The environment variables, with the setting that each one sets."""
-    return {PREFIX + setting.name.upper(): setting.name for setting in fields(Settings)}
+    return {PREFIX + each.name.upper(): each.name for each in fields(settings_type)}
 
 
-def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+def unknown_variables(environment: Mapping[str, str], settings_type: type[Settings]) -> list[str]:
     """A sentence for each ``APIZEN_…`` variable that sets nothing."""
-    known = [*known_variables(), CONFIG_VARIABLE]
+    known = [*known_variables(settings_type), CONFIG_VARIABLE]
     return [
         f"unknown environment variable {name}, {hint_at(name, known)}"
         for name in environment
@@ -79,13 +82,13 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     ]
 
 
-def read_file(path: Path) -> dict[str, Any]:
+def read_file(path: Path, settings_type: type[Settings]) -> dict[str, Any]:
     """The settings of a TOML file. Raises `SettingsError`."""
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: {error}") from error
-    types = {setting.name: type(setting.default) for setting in fields(Settings)}
+    types = {each.name: type(each.default) for each in fields(settings_type)}
     for name, value in values.items():
         if name not in types:
             raise SettingsError(f"{path}: unknown setting {name!r}, {hint_at(name, list(types))}")
