@@ -74,7 +74,7 @@ class NotJson(Mismatch):
 
 
 _INTEGER = re.compile(r"[ \t\r\n]*[+-]?[0-9]+[ \t\r\n]*")
-_NUMBER = re.compile(r"[ \t\r\n]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t\r\n]*")
+_NUMBER = re.compile(r"[ \t\r\n]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t\r\n]*")
 _BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on", "是"), True),
     **dict.fromkeys(("false", "0", "no", "off", "否"), False),

@@ -26,13 +26,28 @@ class Converter(NamedTuple):
     """How one hint takes a client's value.
 
     ``convert`` raises `Mismatch`; ``nullable`` says that null is a value of the type; ``repeatable``
-    that a key which a query repeats is given as a list.
+    that a key which a query repeats is given as a list; ``structured`` that a text is read as JSON.
     """
 
     name: str
     convert: Callable[[Any], Any]
     nullable: bool = False
     repeatable: bool = False
+    structured: bool = False
+
+    @property
+    def inner(self) -> Callable[[Any], Any]:
+        """``convert`` for a value inside a document, where a text is a text and no further document."""
+        if not self.structured:
+            return self.convert
+        convert = self.convert
+
+        def refuse_text(value: Any) -> Any:
+            if isinstance(value, str):
+                raise Mismatch
+            return convert(value)
+
+        return refuse_text
 
 
 Lookup = Callable[[Any], Converter]
@@ -116,7 +131,13 @@ def _union(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
         raise coercion.NotJson if mismatches == {coercion.NotJson} else Mismatch
 
     name = " | ".join(member.name for member in members)
-    union = Converter(name, convert, any(m.nullable for m in members), any(m.repeatable for m in members))
+    union = Converter(
+        name,
+        convert,
+        nullable=any(member.nullable for member in members),
+        repeatable=any(member.repeatable for member in members),
+        structured=all(member.structured for member in members),
+    )
     return nullable(union) if optional else union
 
 
@@ -151,67 +172,67 @@ def _sequence(origin: Any, arguments: tuple[Any, ...], converter: Lookup) -> Con
     if origin is tuple and not (len(arguments) == 2 and arguments[1] is ...):
         return _fixed_tuple(arguments, converter)
     item = converter(arguments[0])
-    name = f"{origin.__name__}[{item.name}]"
+    convert_item = item.inner
+    name = f"{origin.__name__}[{item.name}{', ...' if origin is tuple else ''}]"
 
     def convert(value: Any) -> Any:
         # One single value in a query is a list of one: ids=1 as ids=1&ids=2.
         values = [value] if isinstance(value, str) and not value.lstrip().startswith("[") else coercion.array(value)
+        converted: list[Any] = []
         try:
-            return origin([item.convert(one) for one in values])
-        except Mismatch:
-            raise _first_mismatch(((f"[{index}]", item, one) for index, one in enumerate(values))) from None
+            for one in values:
+                converted.append(convert_item(one))
+        except Mismatch as mismatch:
+            raise mismatch.within(f"[{len(converted)}]", item.name) from None
+        try:
+            return origin(converted)
         except TypeError:  # a set of what can't be hashed
             raise Mismatch from None
 
-    return Converter(name, convert, repeatable=True)
+    return Converter(name, convert, repeatable=True, structured=True)
 
 
 def _fixed_tuple(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
     items = [converter(argument) for argument in arguments]
     name = f"tuple[{', '.join(item.name for item in items)}]"
+    converts = [item.inner for item in items]
 
     def convert(value: Any) -> Any:
         values = coercion.array(value)
         if len(values) != len(items):
             raise Mismatch
+        converted: list[Any] = []
         try:
-            return tuple(item.convert(one) for item, one in zip(items, values, strict=True))
-        except Mismatch:
-            raise _first_mismatch(
-                (f"[{index}]", item, one) for index, (item, one) in enumerate(zip(items, values, strict=True))
-            ) from None
+            for convert_item, one in zip(converts, values, strict=True):
+                converted.append(convert_item(one))
+        except Mismatch as mismatch:
+            raise mismatch.within(f"[{len(converted)}]", items[len(converted)].name) from None
+        return tuple(converted)
 
-    return Converter(name, convert, repeatable=True)
+    return Converter(name, convert, repeatable=True, structured=True)
 
 
 def _dictionary(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
     key, item = map(converter, arguments)
-    name = f"dict[{key.name}, {item.name}]"
+    convert_key, convert_item = key.inner, item.inner
 
     def convert(value: Any) -> Any:
         members = coercion.mapping(value)
+        converted = {}
+        name, part = "", key
         try:
-            return {key.convert(name): item.convert(one) for name, one in members.items()}
-        except Mismatch:
-            raise _first_mismatch(
-                step
-                for name, one in members.items()
-                for step in ((f"[{name!r}]", key, name), (f"[{name!r}]", item, one))
-            ) from None
+            for name, one in members.items():
+                part = key
+                converted_key = convert_key(name)
+                part = item
+                converted[converted_key] = convert_item(one)
+        except Mismatch as mismatch:
+            raise mismatch.within(f"[{name!r}]", part.name) from None
         except TypeError:  # keys that can't be hashed
             raise Mismatch from None
+        return converted
 
-    return Converter(name, convert)
-
-
-def _first_mismatch(steps: Iterable[tuple[str, Converter, Any]]) -> Mismatch:
-    """Looks for the part that failed: only now, so that a good value pays nothing for it."""
-    for step, part, value in steps:
-        try:
-            part.convert(value)
-        except Mismatch as mismatch:
-            return mismatch.within(step, part.name)
-    return Mismatch()
+    return Converter(f"dict[{key.name}, {item.name}]", convert, structured=True)
 
 
 class _Field(NamedTuple):
@@ -258,7 +279,7 @@ class Record:
         self._record = record
         self._fields = fields
         self._parts: dict[str, tuple[_Field, Converter]] = {}
-        self.converter = Converter(record.__name__, self._convert)
+        self.converter = Converter(record.__name__, self._convert, structured=True)
 
     @classmethod
     def of(cls, hint: Any) -> Record | None:
@@ -278,7 +299,7 @@ def _build(record: type, members: dict[str, Any], parts: dict[str, tuple[_Field,
     for wire, (field, part) in parts.items():
         if wire in members:
             try:
-                values[field.name] = part.convert(members[wire])
+                values[field.name] = part.inner(members[wire])
             except Mismatch as mismatch:
                 raise mismatch.within(f".{wire}", part.name) from None
         elif field.required:
@@ -298,13 +319,16 @@ def _by_msgspec(hint: Any) -> Converter:
     try:
         known = msgspec.inspect.type_info(hint)
     except TypeError:
+        if isinstance(hint, (bool, int, float, str, bytes, list, tuple, dict, set)):
+            raise TypeError("it is no type") from None
         return AS_IT_CAME
     if isinstance(known, (msgspec.inspect.CustomType, msgspec.inspect.AnyType)):
         return AS_IT_CAME
     documents = (
         msgspec.inspect.StructType, msgspec.inspect.NamedTupleType, msgspec.inspect.ListType, msgspec.inspect.DictType,
     )  # fmt: skip
-    from_text = coercion.document if isinstance(known, documents) else unchanged
+    structured = isinstance(known, documents)
+    from_text = coercion.document if structured else unchanged
 
     def convert(value: Any) -> Any:
         try:
@@ -312,4 +336,4 @@ def _by_msgspec(hint: Any) -> Converter:
         except msgspec.ValidationError:
             raise Mismatch from None
 
-    return Converter(getattr(hint, "__name__", str(hint)), convert)
+    return Converter(getattr(hint, "__name__", str(hint)), convert, structured=structured)
