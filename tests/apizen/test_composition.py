@@ -296,6 +296,27 @@ def test_mismatch_deep_inside_costs_no_more_than_one_look_per_level(wrap_hint, w
     assert Counted.asked <= 13
 
 
+@dataclasses.dataclass
+class Left:
+    leaf: Counted | None = None
+    child: "Left | Right | None" = None
+
+
+@dataclasses.dataclass
+class Right(Left):
+    pass
+
+
+@pytest.mark.usefixtures("counted")
+def test_union_of_records_is_no_way_to_keep_the_server_busy():
+    value: dict[str, Any] = {"leaf": "x"}
+    for _ in range(12):
+        value = {"child": value}
+    with pytest.raises((ApiException, SignatureError)):
+        bind(Left, value)
+    assert Counted.asked < 100
+
+
 # Records
 
 RECORDS = [

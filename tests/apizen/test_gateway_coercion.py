@@ -372,6 +372,23 @@ def test_repeated_key(hint, argument):
     assert envelope(ask(gateway, "value=7", b"value=1&value=2", FORM))[1]["response"] == repr(argument)
 
 
+REPEATED_DOCUMENTS = [
+    (list[User], ['{"name": "a"}', '{"name": "b"}'], [User("a"), User("b")]),
+    (list[dict], ['{"a": 1}', '{"a": 2}'], [{"a": 1}, {"a": 2}]),
+    (list[list[int]], ["[1]", "[2, 3]"], [[1], [2, 3]]),
+    (list[User], ['{"name": "a"}'], [User("a")]),
+    (list[dict] | None, ['{"a": 1}'], [{"a": 1}]),
+]
+
+
+@pytest.mark.parametrize(("hint", "texts", "argument"), REPEATED_DOCUMENTS)
+def test_repeated_key_with_documents(hint, texts, argument):
+    fields = urlencode([("value", text) for text in texts])
+    gateway = gateway_for(hint)
+    assert envelope(ask(gateway, fields))[1]["response"] == repr(argument)
+    assert envelope(ask(gateway, "", fields.encode(), FORM))[1]["response"] == repr(argument)
+
+
 def test_later_sources_win():
     gateway = gateway_for(list[str])
     assert envelope(ask(gateway, "value=1&value=2", b"value=3", FORM))[1]["response"] == "['3']"
