@@ -37,6 +37,7 @@ __all__ = [
     "Mismatch",
     "Missing",
     "NotJson",
+    "Texts",
     "array",
     "boolean",
     "decimal",
@@ -63,6 +64,10 @@ class Mismatch(ValueError):
     def within(self, step: str, name: str) -> Mismatch:
         """The same, seen from one level further out. ``name`` is the type expected at ``step``."""
         return type(self)(step + self.path, self.name or name)
+
+
+class Texts(list[Any]):
+    """The values of a key that a query or a form repeats: texts, each of which may be a JSON document."""
 
 
 class Missing(Mismatch):

@@ -6,20 +6,21 @@ asks it for the parts; so nothing here depends on which types are registered.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
+import threading
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import msgspec
 
 from apizen import coercion
-from apizen.coercion import Mismatch, Missing
+from apizen.coercion import Mismatch
 from apizen.constraint import constraint
 
-__all__ = ["AS_IT_CAME", "Converter", "Record", "compose", "nullable", "unchanged"]
+__all__ = ["AS_IT_CAME", "Converter", "Lookup", "compose", "nullable", "unchanged"]
 
 
 class Converter(NamedTuple):
@@ -112,6 +113,37 @@ def _constrained(hint: Any, base: Converter) -> Converter:
     return base._replace(name=f"{base.name} {found.name}", convert=convert)
 
 
+class _Attempts(threading.local):
+    """What is known to fit no member of a union, while the outermost union is being tried.
+
+    Without it a document of nested unions would be tried again for each member at each level.
+    """
+
+    def __init__(self) -> None:
+        self._failed: set[tuple[int, int]] = set()
+        self._depth = 0
+
+    @contextmanager
+    def at(self, members: list[Converter], value: Any) -> Iterator[None]:
+        # Both are alive until the outermost union is done, so that their ids stay theirs.
+        attempt = (id(members), id(value))
+        if attempt in self._failed:
+            raise Mismatch
+        self._depth += 1
+        try:
+            yield
+        except Mismatch:
+            self._failed.add(attempt)
+            raise
+        finally:
+            self._depth -= 1
+            if self._depth == 0:
+                self._failed.clear()
+
+
+_attempts = _Attempts()
+
+
 def _union(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
     members = [converter(argument) for argument in arguments if argument is not types.NoneType]
     optional = types.NoneType in arguments
@@ -122,13 +154,14 @@ def _union(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
     def convert(value: Any) -> Any:
         if type(value) in plain:
             return value
-        mismatches = set()
-        for member in members:
-            try:
-                return member.convert(value)
-            except Mismatch as mismatch:
-                mismatches.add(type(mismatch))
-        raise coercion.NotJson if mismatches == {coercion.NotJson} else Mismatch
+        with _attempts.at(members, value):
+            mismatches = set()
+            for member in members:
+                try:
+                    return member.convert(value)
+                except Mismatch as mismatch:
+                    mismatches.add(type(mismatch))
+            raise coercion.NotJson if mismatches == {coercion.NotJson} else Mismatch
 
     name = " | ".join(member.name for member in members)
     union = Converter(
@@ -177,11 +210,13 @@ def _sequence(origin: Any, arguments: tuple[Any, ...], converter: Lookup) -> Con
 
     def convert(value: Any) -> Any:
         # One single value in a query is a list of one: ids=1 as ids=1&ids=2.
-        values = [value] if isinstance(value, str) and not value.lstrip().startswith("[") else coercion.array(value)
+        single = isinstance(value, str) and not value.lstrip().startswith("[")
+        values = coercion.Texts([value]) if single else coercion.array(value)
+        convert_one = item.convert if isinstance(values, coercion.Texts) else convert_item
         converted: list[Any] = []
         try:
             for one in values:
-                converted.append(convert_item(one))
+                converted.append(convert_one(one))
         except Mismatch as mismatch:
             raise mismatch.within(f"[{len(converted)}]", item.name) from None
         try:
@@ -233,85 +268,6 @@ def _dictionary(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
         return converted
 
     return Converter(f"dict[{key.name}, {item.name}]", convert, structured=True)
-
-
-class _Field(NamedTuple):
-    """A field of a record: its name in documents, its name in Python, its hint, whether it must be there."""
-
-    wire: str
-    name: str
-    hint: Any
-    required: bool
-
-
-def _fields(hint: Any) -> list[_Field] | None:
-    """The fields of a record type, None where the hint is no record or msgspec has to decide on its shape."""
-    if not isinstance(hint, type):
-        return None
-    if issubclass(hint, msgspec.Struct):
-        if hint.__struct_config__.tag is not None or hint.__struct_config__.array_like:
-            return None
-        return [_Field(f.encode_name, f.name, f.type, f.required) for f in msgspec.structs.fields(hint)]
-    if dataclasses.is_dataclass(hint):
-        hints = typing.get_type_hints(hint, include_extras=True)
-        return [_Field(f.name, f.name, hints[f.name], _required(f)) for f in dataclasses.fields(hint) if f.init]
-    if typing.is_typeddict(hint):
-        hints = typing.get_type_hints(hint, include_extras=True)
-        required: frozenset[str] = vars(hint)["__required_keys__"]
-        return [_Field(name, name, _bare(of), name in required) for name, of in hints.items()]
-    return None
-
-
-def _required(field: dataclasses.Field[Any]) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-
-
-def _bare(hint: Any) -> Any:
-    """The hint inside Required[…] or NotRequired[…]."""
-    return typing.get_args(hint)[0] if typing.get_origin(hint) in (typing.Required, typing.NotRequired) else hint
-
-
-class Record:
-    """A record type's converter. The fields' converters come with `compile`, since a record may have
-    fields of its own type."""
-
-    def __init__(self, record: type, fields: list[_Field]) -> None:
-        self._record = record
-        self._fields = fields
-        self._parts: dict[str, tuple[_Field, Converter]] = {}
-        self.converter = Converter(record.__name__, self._convert, structured=True)
-
-    @classmethod
-    def of(cls, hint: Any) -> Record | None:
-        """The record that a hint is, None where it is none."""
-        fields = _fields(hint)
-        return None if fields is None else cls(hint, fields)
-
-    def compile(self, converter: Lookup) -> None:
-        self._parts.update((field.wire, (field, converter(field.hint))) for field in self._fields)
-
-    def _convert(self, value: Any) -> Any:
-        return _build(self._record, coercion.mapping(value), self._parts)
-
-
-def _build(record: type, members: dict[str, Any], parts: dict[str, tuple[_Field, Converter]]) -> Any:
-    values: dict[str, Any] = {}
-    for wire, (field, part) in parts.items():
-        if wire in members:
-            try:
-                values[field.name] = part.inner(members[wire])
-            except Mismatch as mismatch:
-                raise mismatch.within(f".{wire}", part.name) from None
-        elif field.required:
-            raise Missing(f".{wire}", part.name)
-    config = getattr(record, "__struct_config__", None)
-    if config is not None and config.forbid_unknown_fields:
-        for unknown in members.keys() - parts.keys():
-            raise Mismatch(f".{unknown}", "not a field")
-    try:
-        return record(**values)
-    except (TypeError, ValueError):  # what __post_init__ says, as msgspec reads it
-        raise Mismatch from None
 
 
 def _by_msgspec(hint: Any) -> Converter:

@@ -153,13 +153,15 @@ class _Declarations(type):
             for key, value in namespace.items()
             if isinstance(value, dict) and not key.startswith("__")
         }
+        codes = dict(mcs.declared)
         for exception in made.values():
-            other = mcs.declared.setdefault(exception.err_code, exception)
+            other = codes.setdefault(exception.err_code, exception)
             if other is not exception:
                 raise ValueError(
                     f"error code {exception.err_code} is declared twice: "
                     f"{other.__module__}.{other.__qualname__} and {exception.__module__}.{exception.__qualname__}"
                 )
+        mcs.declared.update(codes)
         return super().__new__(mcs, name, bases, {**namespace, **made})
 
     def __setattr__(cls, name: str, value: object) -> None:

@@ -48,7 +48,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from apizen import coercion
 from apizen.coercion import Mismatch
-from apizen.composition import AS_IT_CAME, Converter, Record, compose, unchanged
+from apizen.composition import AS_IT_CAME, Converter, compose, unchanged
+from apizen.record import Record
 
 __all__ = [
     "AS_IT_CAME", "Bool", "Converter", "Date", "DateTime", "Dict", "Email", "Float", "Integer", "List",

@@ -28,7 +28,7 @@ from inspect import Parameter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from apizen.coercion import Mismatch, Missing, NotJson
+from apizen.coercion import Mismatch, Missing, NotJson, Texts
 from apizen.composition import AS_IT_CAME, Converter, nullable
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.schema import NamedType, converter
@@ -121,7 +121,7 @@ class CallPlan:
         another type, and 1021 for text that should be JSON.
         """
         if repeated:
-            values = {**values, **{name: all_ for name, all_ in repeated.items() if self._takes_list(name)}}
+            values = {**values, **{name: Texts(all_) for name, all_ in repeated.items() if self._takes_list(name)}}
         slot: _Slot
         positional: list[Any] = []
         named: dict[str, Any] = {}
