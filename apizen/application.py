@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from tornado.web import Application
 
@@ -12,20 +12,11 @@ from apizen.gateway import Gateway
 from apizen.handler import Front, UnknownPath, log_access
 from apizen.multipart import parse_multipart
 from apizen.runner import Runner
+from apizen.server import Service
 from apizen.settings import Settings
 from apizen.version import Catalogue, Registry, default_registry
 
-__all__ = ["App", "Service", "make_app"]
-
-
-class Service(Protocol):
-    """Something that an application serves beside the gateway."""
-
-    def announce(self, origins: Sequence[str]) -> Sequence[str]:
-        """Lines to print at start. ``origins`` are the server's, as ``http://127.0.0.1:8010``."""
-
-    async def close(self) -> None:
-        """Ends it, together with the server."""
+__all__ = ["App", "make_app"]
 
 
 @dataclass(frozen=True, slots=True)

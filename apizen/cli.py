@@ -13,10 +13,10 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import click
@@ -34,6 +34,7 @@ from apizen.version import Catalogue, RegistrationError
 __all__ = ["main"]
 
 MakeApp = Callable[[Settings], App]
+Result = TypeVar("Result")
 
 
 class _ServeByDefault(click.Group):
@@ -121,23 +122,34 @@ def serve(make_app: MakeApp, settings: Settings) -> None:
     app = _app(make_app, settings)
     for problem in app.catalogue.problems:
         click.echo(f"bad configuration: {problem}", err=True)
-    asyncio.run(_serve(app))
+    _run(_serve(app))
+
+
+def _run(main: Coroutine[Any, Any, Result]) -> Result:
+    """asyncio.run, but for tasks that swallow their cancellation: it would wait for them for ever."""
+    runner = asyncio.Runner()
+    result = runner.run(main)
+    loop = runner.get_loop()
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks and loop.run_until_complete(asyncio.wait(tasks, timeout=1))[1]:
+        return result  # the loop ends with the process
+    runner.close()
+    return result
 
 
 async def _serve(app: App) -> None:
     settings = app.settings
-    server = Server(app.front, app.runner, settings.host, settings.port)
+    server = Server(app.front, app.runner, settings.host, settings.port, app.services)
     try:
         server.start()
-    except OSError as error:
-        raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {reason}") from error
     if settings.debug:
         autoreload.start()
-    try:
-        await server.run(functools.partial(_announce, server, app))
-    finally:
-        for service in app.services:
-            await service.close()
+    await server.run(functools.partial(_announce, server, app))
 
 
 def _announce(server: Server, app: App) -> None:
@@ -167,7 +179,7 @@ def methods(make_app: MakeApp, settings: Settings) -> None:
     catalogue = _app(make_app, settings).catalogue
     for version, enable in catalogue.versions.items():
         click.echo(f"{version}{'' if enable else '  (disabled)'}")
-        for name, endpoint in sorted(catalogue.methods.get(version, {}).items()):
+        for name, endpoint in sorted(catalogue.methods.get(version, {}).items(), key=lambda item: str(item[0])):
             if endpoint is None:
                 click.echo(f"  {name}  (bad configuration, see check)")
             else:
@@ -191,7 +203,7 @@ def call(make_app: MakeApp, settings: Settings, method: str, parameters: tuple[s
         pairs.append((name, value))
     app = _app(make_app, settings)
     verb = _verb(app.catalogue, dict(pairs).get("v", ""), method)
-    response = asyncio.run(_call(app, Request(verb, urlencode(pairs), {})))
+    response = _run(_call(app, Request(verb, urlencode(pairs, errors="surrogateescape"), {})))
     click.echo(response.body.decode(errors="replace"))
     if response.status >= 400:
         sys.exit(1)

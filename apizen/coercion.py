@@ -37,6 +37,7 @@ __all__ = [
     "Mismatch",
     "Missing",
     "NotJson",
+    "Texts",
     "array",
     "boolean",
     "decimal",
@@ -65,6 +66,10 @@ class Mismatch(ValueError):
         return type(self)(step + self.path, self.name or name)
 
 
+class Texts(list[Any]):
+    """The values of a key that a query or a form repeats: texts, each of which may be a JSON document."""
+
+
 class Missing(Mismatch):
     """A record without a field that it must have; ``path`` ends with the field."""
 
@@ -74,7 +79,7 @@ class NotJson(Mismatch):
 
 
 _INTEGER = re.compile(r"[ \t\r\n]*[+-]?[0-9]+[ \t\r\n]*")
-_NUMBER = re.compile(r"[ \t\r\n]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t\r\n]*")
+_NUMBER = re.compile(r"[ \t\r\n]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t\r\n]*")
 _BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on", "是"), True),
     **dict.fromkeys(("false", "0", "no", "off", "否"), False),

@@ -6,33 +6,49 @@ asks it for the parts; so nothing here depends on which types are registered.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
+import threading
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import msgspec
 
 from apizen import coercion
-from apizen.coercion import Mismatch, Missing
+from apizen.coercion import Mismatch
 from apizen.constraint import constraint
 
-__all__ = ["AS_IT_CAME", "Converter", "Record", "compose", "nullable", "unchanged"]
+__all__ = ["AS_IT_CAME", "Converter", "Lookup", "compose", "nullable", "unchanged"]
 
 
 class Converter(NamedTuple):
     """How one hint takes a client's value.
 
     ``convert`` raises `Mismatch`; ``nullable`` says that null is a value of the type; ``repeatable``
-    that a key which a query repeats is given as a list.
+    that a key which a query repeats is given as a list; ``structured`` that a text is read as JSON.
     """
 
     name: str
     convert: Callable[[Any], Any]
     nullable: bool = False
     repeatable: bool = False
+    structured: bool = False
+
+    @property
+    def inner(self) -> Callable[[Any], Any]:
+        """``convert`` for a value inside a document, where a text is a text and no further document."""
+        if not self.structured:
+            return self.convert
+        convert = self.convert
+
+        def refuse_text(value: Any) -> Any:
+            if isinstance(value, str):
+                raise Mismatch
+            return convert(value)
+
+        return refuse_text
 
 
 Lookup = Callable[[Any], Converter]
@@ -97,6 +113,37 @@ def _constrained(hint: Any, base: Converter) -> Converter:
     return base._replace(name=f"{base.name} {found.name}", convert=convert)
 
 
+class _Attempts(threading.local):
+    """What is known to fit no member of a union, while the outermost union is being tried.
+
+    Without it a document of nested unions would be tried again for each member at each level.
+    """
+
+    def __init__(self) -> None:
+        self._failed: set[tuple[int, int]] = set()
+        self._depth = 0
+
+    @contextmanager
+    def at(self, members: list[Converter], value: Any) -> Iterator[None]:
+        # Both are alive until the outermost union is done, so that their ids stay theirs.
+        attempt = (id(members), id(value))
+        if attempt in self._failed:
+            raise Mismatch
+        self._depth += 1
+        try:
+            yield
+        except Mismatch:
+            self._failed.add(attempt)
+            raise
+        finally:
+            self._depth -= 1
+            if self._depth == 0:
+                self._failed.clear()
+
+
+_attempts = _Attempts()
+
+
 def _union(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
     members = [converter(argument) for argument in arguments if argument is not types.NoneType]
     optional = types.NoneType in arguments
@@ -107,16 +154,23 @@ def _union(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
     def convert(value: Any) -> Any:
         if type(value) in plain:
             return value
-        mismatches = set()
-        for member in members:
-            try:
-                return member.convert(value)
-            except Mismatch as mismatch:
-                mismatches.add(type(mismatch))
-        raise coercion.NotJson if mismatches == {coercion.NotJson} else Mismatch
+        with _attempts.at(members, value):
+            mismatches = set()
+            for member in members:
+                try:
+                    return member.convert(value)
+                except Mismatch as mismatch:
+                    mismatches.add(type(mismatch))
+            raise coercion.NotJson if mismatches == {coercion.NotJson} else Mismatch
 
     name = " | ".join(member.name for member in members)
-    union = Converter(name, convert, any(m.nullable for m in members), any(m.repeatable for m in members))
+    union = Converter(
+        name,
+        convert,
+        nullable=any(member.nullable for member in members),
+        repeatable=any(member.repeatable for member in members),
+        structured=all(member.structured for member in members),
+    )
     return nullable(union) if optional else union
 
 
@@ -151,146 +205,69 @@ def _sequence(origin: Any, arguments: tuple[Any, ...], converter: Lookup) -> Con
     if origin is tuple and not (len(arguments) == 2 and arguments[1] is ...):
         return _fixed_tuple(arguments, converter)
     item = converter(arguments[0])
-    name = f"{origin.__name__}[{item.name}]"
+    convert_item = item.inner
+    name = f"{origin.__name__}[{item.name}{', ...' if origin is tuple else ''}]"
 
     def convert(value: Any) -> Any:
         # One single value in a query is a list of one: ids=1 as ids=1&ids=2.
-        values = [value] if isinstance(value, str) and not value.lstrip().startswith("[") else coercion.array(value)
+        single = isinstance(value, str) and not value.lstrip().startswith("[")
+        values = coercion.Texts([value]) if single else coercion.array(value)
+        convert_one = item.convert if isinstance(values, coercion.Texts) else convert_item
+        converted: list[Any] = []
         try:
-            return origin([item.convert(one) for one in values])
-        except Mismatch:
-            raise _first_mismatch(((f"[{index}]", item, one) for index, one in enumerate(values))) from None
+            for one in values:
+                converted.append(convert_one(one))
+        except Mismatch as mismatch:
+            raise mismatch.within(f"[{len(converted)}]", item.name) from None
+        try:
+            return origin(converted)
         except TypeError:  # a set of what can't be hashed
             raise Mismatch from None
 
-    return Converter(name, convert, repeatable=True)
+    return Converter(name, convert, repeatable=True, structured=True)
 
 
 def _fixed_tuple(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
     items = [converter(argument) for argument in arguments]
     name = f"tuple[{', '.join(item.name for item in items)}]"
+    converts = [item.inner for item in items]
 
     def convert(value: Any) -> Any:
         values = coercion.array(value)
         if len(values) != len(items):
             raise Mismatch
+        converted: list[Any] = []
         try:
-            return tuple(item.convert(one) for item, one in zip(items, values, strict=True))
-        except Mismatch:
-            raise _first_mismatch(
-                (f"[{index}]", item, one) for index, (item, one) in enumerate(zip(items, values, strict=True))
-            ) from None
+            for convert_item, one in zip(converts, values, strict=True):
+                converted.append(convert_item(one))
+        except Mismatch as mismatch:
+            raise mismatch.within(f"[{len(converted)}]", items[len(converted)].name) from None
+        return tuple(converted)
 
-    return Converter(name, convert, repeatable=True)
+    return Converter(name, convert, repeatable=True, structured=True)
 
 
 def _dictionary(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
     key, item = map(converter, arguments)
-    name = f"dict[{key.name}, {item.name}]"
+    convert_key, convert_item = key.inner, item.inner
 
     def convert(value: Any) -> Any:
         members = coercion.mapping(value)
+        converted = {}
+        name, part = "", key
         try:
-            return {key.convert(name): item.convert(one) for name, one in members.items()}
-        except Mismatch:
-            raise _first_mismatch(
-                step
-                for name, one in members.items()
-                for step in ((f"[{name!r}]", key, name), (f"[{name!r}]", item, one))
-            ) from None
+            for name, one in members.items():
+                part = key
+                converted_key = convert_key(name)
+                part = item
+                converted[converted_key] = convert_item(one)
+        except Mismatch as mismatch:
+            raise mismatch.within(f"[{name!r}]", part.name) from None
         except TypeError:  # keys that can't be hashed
             raise Mismatch from None
+        return converted
 
-    return Converter(name, convert)
-
-
-def _first_mismatch(steps: Iterable[tuple[str, Converter, Any]]) -> Mismatch:
-    """Looks for the part that failed: only now, so that a good value pays nothing for it."""
-    for step, part, value in steps:
-        try:
-            part.convert(value)
-        except Mismatch as mismatch:
-            return mismatch.within(step, part.name)
-    return Mismatch()
-
-
-class _Field(NamedTuple):
-    """A field of a record: its name in documents, its name in Python, its hint, whether it must be there."""
-
-    wire: str
-    name: str
-    hint: Any
-    required: bool
-
-
-def _fields(hint: Any) -> list[_Field] | None:
-    """The fields of a record type, None where the hint is no record or msgspec has to decide on its shape."""
-    if not isinstance(hint, type):
-        return None
-    if issubclass(hint, msgspec.Struct):
-        if hint.__struct_config__.tag is not None or hint.__struct_config__.array_like:
-            return None
-        return [_Field(f.encode_name, f.name, f.type, f.required) for f in msgspec.structs.fields(hint)]
-    if dataclasses.is_dataclass(hint):
-        hints = typing.get_type_hints(hint, include_extras=True)
-        return [_Field(f.name, f.name, hints[f.name], _required(f)) for f in dataclasses.fields(hint) if f.init]
-    if typing.is_typeddict(hint):
-        hints = typing.get_type_hints(hint, include_extras=True)
-        required: frozenset[str] = vars(hint)["__required_keys__"]
-        return [_Field(name, name, _bare(of), name in required) for name, of in hints.items()]
-    return None
-
-
-def _required(field: dataclasses.Field[Any]) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-
-
-def _bare(hint: Any) -> Any:
-    """The hint inside Required[…] or NotRequired[…]."""
-    return typing.get_args(hint)[0] if typing.get_origin(hint) in (typing.Required, typing.NotRequired) else hint
-
-
-class Record:
-    """A record type's converter. The fields' converters come with `compile`, since a record may have
-    fields of its own type."""
-
-    def __init__(self, record: type, fields: list[_Field]) -> None:
-        self._record = record
-        self._fields = fields
-        self._parts: dict[str, tuple[_Field, Converter]] = {}
-        self.converter = Converter(record.__name__, self._convert)
-
-    @classmethod
-    def of(cls, hint: Any) -> Record | None:
-        """The record that a hint is, None where it is none."""
-        fields = _fields(hint)
-        return None if fields is None else cls(hint, fields)
-
-    def compile(self, converter: Lookup) -> None:
-        self._parts.update((field.wire, (field, converter(field.hint))) for field in self._fields)
-
-    def _convert(self, value: Any) -> Any:
-        return _build(self._record, coercion.mapping(value), self._parts)
-
-
-def _build(record: type, members: dict[str, Any], parts: dict[str, tuple[_Field, Converter]]) -> Any:
-    values: dict[str, Any] = {}
-    for wire, (field, part) in parts.items():
-        if wire in members:
-            try:
-                values[field.name] = part.convert(members[wire])
-            except Mismatch as mismatch:
-                raise mismatch.within(f".{wire}", part.name) from None
-        elif field.required:
-            raise Missing(f".{wire}", part.name)
-    config = getattr(record, "__struct_config__", None)
-    if config is not None and config.forbid_unknown_fields:
-        for unknown in members.keys() - parts.keys():
-            raise Mismatch(f".{unknown}", "not a field")
-    try:
-        return record(**values)
-    except (TypeError, ValueError):  # what __post_init__ says, as msgspec reads it
-        raise Mismatch from None
+    return Converter(f"dict[{key.name}, {item.name}]", convert, structured=True)
 
 
 def _by_msgspec(hint: Any) -> Converter:
@@ -298,13 +275,16 @@ def _by_msgspec(hint: Any) -> Converter:
     try:
         known = msgspec.inspect.type_info(hint)
     except TypeError:
+        if isinstance(hint, (bool, int, float, str, bytes, list, tuple, dict, set)):
+            raise TypeError("it is no type") from None
         return AS_IT_CAME
     if isinstance(known, (msgspec.inspect.CustomType, msgspec.inspect.AnyType)):
         return AS_IT_CAME
     documents = (
         msgspec.inspect.StructType, msgspec.inspect.NamedTupleType, msgspec.inspect.ListType, msgspec.inspect.DictType,
     )  # fmt: skip
-    from_text = coercion.document if isinstance(known, documents) else unchanged
+    structured = isinstance(known, documents)
+    from_text = coercion.document if structured else unchanged
 
     def convert(value: Any) -> Any:
         try:
@@ -312,4 +292,4 @@ def _by_msgspec(hint: Any) -> Converter:
         except msgspec.ValidationError:
             raise Mismatch from None
 
-    return Converter(getattr(hint, "__name__", str(hint)), convert)
+    return Converter(getattr(hint, "__name__", str(hint)), convert, structured=structured)

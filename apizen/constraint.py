@@ -12,11 +12,13 @@ of the developer's, found when the function is registered.
 from __future__ import annotations
 
 import datetime
+import inspect
 import re
 import types
 import typing
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, NamedTuple, Union
 
 import msgspec
@@ -38,12 +40,24 @@ _LIMITS = {
     "ge": _Limit(_NUMBERS, lambda value, limit: value >= limit),
     "lt": _Limit(_NUMBERS, lambda value, limit: value < limit),
     "le": _Limit(_NUMBERS, lambda value, limit: value <= limit),
-    "multiple_of": _Limit(_NUMBERS, lambda value, limit: value % limit == 0),
+    "multiple_of": _Limit(_NUMBERS, lambda value, limit: _is_multiple(value, limit)),
     "pattern": _Limit((str,), lambda value, limit: re.search(limit, value) is not None),
     "min_length": _Limit(_SIZED, lambda value, limit: len(value) >= limit),
     "max_length": _Limit(_SIZED, lambda value, limit: len(value) <= limit),
     "tz": _Limit((datetime.datetime, datetime.time), lambda value, limit: (value.tzinfo is not None) is limit),
 }
+
+
+def _is_multiple(value: Any, limit: Any) -> bool:
+    """Exactly: 0.3 is a multiple of 0.1, as it is written."""
+    if isinstance(value, Decimal) and abs(value.adjusted()) > _MOST_DIGITS:
+        return False
+    exact = Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
+    return exact % Fraction(repr(limit)) == 0
+
+
+# Of a Decimal that is made into a fraction: 1E+999999 would be a number of a million digits.
+_MOST_DIGITS = 5000
 
 
 class Constraint(NamedTuple):
@@ -78,11 +92,17 @@ def constraint(hint: Any, metadata: Iterable[Any]) -> Constraint | None:
 
 
 def _applies(name: str, kind: Any) -> bool:
-    return isinstance(kind, type) and kind is not bool and issubclass(kind, _LIMITS[name].applies_to)
+    if not isinstance(kind, type) or kind is bool:
+        return False
+    # The second half is for Sequence, Mapping and their like: abstract, and a list is one.
+    plain = _LIMITS[name].applies_to
+    return issubclass(kind, plain) or (inspect.isabstract(kind) and any(issubclass(one, kind) for one in plain))
 
 
 def _types_of(hint: Any) -> list[Any]:
     origin = typing.get_origin(hint)
     if origin is Union or origin is types.UnionType:
         return [kind for member in typing.get_args(hint) for kind in _types_of(member)]
+    if hasattr(hint, "__supertype__"):  # typing.NewType
+        return _types_of(hint.__supertype__)
     return [getattr(hint, "produces", origin or hint)]  # a named type says what it produces

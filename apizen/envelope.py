@@ -19,7 +19,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -47,19 +47,31 @@ _KEPT = (datetime.datetime,)
 
 def _simpler(value: Any) -> Any:
     """What msgspec does not know by itself."""
-    if isinstance(value, str):  # a subclass; str(value) would run a __str__ of its own
-        return str.__str__(value)
-    if isinstance(value, (int, float)):
-        return value.real
+    for base, exact in _BASES.items():
+        if isinstance(value, base):
+            return exact(value)
     dump = getattr(value, "model_dump", None)  # pydantic's models, without importing pydantic
     if callable(dump):
-        return dump(mode="json")
+        return dump(mode="python")
+    if type(value).__module__ == "numpy":  # its arrays and scalars, without importing numpy
+        return value.tolist()
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Iterable):
         return list(value)
     raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} has no form in JSON")
 
+
+# What makes a value of the plain type of an instance of a subclass, running no method of the subclass.
+_BASES: dict[type, Callable[[Any], Any]] = {
+    str: str.__str__,
+    int: int.__pos__,
+    float: float.__pos__,
+    bytes: bytes.__bytes__,
+    datetime.datetime: lambda value: datetime.datetime.fromisoformat(datetime.datetime.isoformat(value)),
+    datetime.date: lambda value: datetime.date.fromisoformat(datetime.date.isoformat(value)),
+    Decimal: Decimal,
+}
 
 # Where a text in the JSON looks like a moment with an offset, the moments are looked at one by one.
 _OFFSET = re.compile(rb'T\d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d:\d\d"')
@@ -80,10 +92,17 @@ def _settled(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_settled(item) for item in value]
     if isinstance(value, datetime.datetime):
-        return value.astimezone(datetime.UTC) if value.utcoffset() is not None else value
+        return _in_utc(value)
     if isinstance(value, int) and value.bit_length() > _WRITTEN_BITS:
         return msgspec.Raw(_digits(value).encode())
     return value
+
+
+def _in_utc(moment: datetime.datetime) -> datetime.datetime:
+    try:
+        return moment.astimezone(datetime.UTC) if moment.utcoffset() is not None else moment
+    except OverflowError:  # in UTC it lies before the year 1 or after 9999
+        return moment
 
 
 # Python refuses to write more than 4300 digits by itself (CVE-2020-10735).
@@ -100,7 +119,7 @@ def _key(key: Any) -> str:
         return key
     if key is None or isinstance(key, (bool, int, float)):
         return _text(key) or "null"
-    return _encode(key).decode().strip('"')
+    return _encode(_settled(key)).decode().strip('"')
 
 
 def _text(value: Any) -> str:
@@ -141,12 +160,12 @@ def _element(value: Any) -> Any:
 
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _NOT_NAME = re.compile(
-    r"_(?=x[0-9A-Fa-f]{4,6}_)|[^A-Za-z0-9_.\-\u4e00-\u9fa5]|^[^A-Za-z_\u4e00-\u9fa5]|^[xX](?=[mM][lL])"
+    r"_(?=x[0-9A-Fa-f]{0,6}(?:_|[^A-Za-z0-9_.\-\u4e00-\u9fa5]))|[^A-Za-z0-9_.\-\u4e00-\u9fa5]|^[^A-Za-z_\u4e00-\u9fa5]|^[xX](?=[mM][lL])"
 )
 
 
 def _name(key: str) -> str:
-    return _NOT_NAME.sub(lambda match: f"_x{ord(match[0]):04X}_", key) or "_x0000_"
+    return _NOT_NAME.sub(lambda match: f"_x{ord(match[0]):04X}_", key) or "_x_"
 
 
 class Envelope:

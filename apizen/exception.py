@@ -69,7 +69,15 @@ from collections.abc import Mapping
 from json import JSONDecodeError
 from typing import Any, ClassVar, cast
 
-__all__ = ["SUCCESS_CODE", "SUCCESS_MESSAGE", "ApiBaseExceptions", "ApiException", "ApiSysExceptions", "hint_at"]
+__all__ = [
+    "SUCCESS_CODE",
+    "SUCCESS_MESSAGE",
+    "ApiBaseExceptions",
+    "ApiException",
+    "ApiSysExceptions",
+    "hint_at",
+    "printable",
+]
 
 SUCCESS_CODE = 1000
 SUCCESS_MESSAGE = "执行成功"
@@ -101,6 +109,14 @@ def hint_at(word: str, known: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(sorted(known))}"
 
 
+def printable(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an error. Raises ValueError for what can't be sent, or would break the answer apart."""
+    for name, value in headers.items():
+        if not (name + value).isascii() or not (name + value).isprintable():
+            raise ValueError(f"header {name!r} of an error must be printable ASCII, not {value!r}")
+    return dict(headers)
+
+
 class ApiException(Exception):
     """One error answer. Raise the classes that a declaration makes, not this one.
 
@@ -118,10 +134,7 @@ class ApiException(Exception):
     ) -> None:
         text = self.text if message is None else message
         self.message = text if detail is None else f"{text}{self.joiner}{detail}"
-        self.headers = dict(headers or {})
-        for name, value in self.headers.items():
-            if not (name + value).isascii() or not (name + value).isprintable():
-                raise ValueError(f"header {name!r} of an error must be printable ASCII, not {value!r}")
+        self.headers = printable(headers or {})
         # Not super().__init__(): an ex_type such as JSONDecodeError wants arguments of its own.
         Exception.__init__(self, self.message)
 
@@ -140,13 +153,15 @@ class _Declarations(type):
             for key, value in namespace.items()
             if isinstance(value, dict) and not key.startswith("__")
         }
+        codes = dict(mcs.declared)
         for exception in made.values():
-            other = mcs.declared.setdefault(exception.err_code, exception)
+            other = codes.setdefault(exception.err_code, exception)
             if other is not exception:
                 raise ValueError(
                     f"error code {exception.err_code} is declared twice: "
                     f"{other.__module__}.{other.__qualname__} and {exception.__module__}.{exception.__qualname__}"
                 )
+        mcs.declared.update(codes)
         return super().__new__(mcs, name, bases, {**namespace, **made})
 
     def __setattr__(cls, name: str, value: object) -> None:
@@ -184,6 +199,8 @@ def _check(where: str, fields: dict[str, Any], ex_type: object) -> None:
         raise ValueError(f"{where}: api_msg must be a text, not {text!r}")
     if not (isinstance(ex_type, type) and issubclass(ex_type, Exception)):
         raise ValueError(f"{where}: ex_type must be an exception class, not {ex_type!r}")
+    if issubclass(ex_type, (StopIteration, StopAsyncIteration)):
+        raise ValueError(f"{where}: ex_type {ex_type.__name__} can't be raised through a generator or a coroutine")
 
 
 class ApiBaseExceptions(metaclass=_Declarations):

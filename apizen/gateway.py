@@ -20,15 +20,18 @@ the verb (1019), then the arguments in the order of the signature (1018, 1021, 1
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import contextvars
+import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
 from apizen.envelope import Envelope, plain
-from apizen.exception import ApiException, ApiSysExceptions
+from apizen.exception import ApiException, ApiSysExceptions, printable
 from apizen.message import Request, Response, header, request_id_of
 from apizen.parameters import MultipartParser, Parameters, no_multipart
 from apizen.runner import Runner
@@ -42,6 +45,9 @@ _CONTENT_TYPES = {False: "application/json; charset=utf-8", True: "application/x
 _FORMATS = {"json": False, "xml": True}
 _EXPOSED = "X-Request-Id, X-Ignored-Params, Allow, Retry-After"
 _IGNORED_SHOWN = 20
+_LARGE_BODY = 256 * 1024
+
+Call = Callable[[], Any]
 
 
 class _Exchange:
@@ -58,8 +64,10 @@ class _Exchange:
         self.endpoint: Endpoint | None = None
 
     @property
-    def name(self) -> str:
-        return "no method" if self.endpoint is None else f"{self.endpoint.version} {self.endpoint.name}"
+    def names(self) -> tuple[str, str]:
+        """The method and the request, for the log."""
+        method = "no method" if self.endpoint is None else f"{self.endpoint.version} {self.endpoint.name}"
+        return method, self.request_id
 
 
 class Gateway:
@@ -89,22 +97,31 @@ class Gateway:
         self._cors = _cors_headers(cors_origin)
 
     def handle(self, request: Request) -> Response | Awaitable[Response]:
-        """Answers a request. Never raises for anything that a client can send."""
+        """Answers a request. Never raises, whatever a client sends and a function does."""
         exchange = _Exchange(request)
         try:
             if request.verb == "OPTIONS":
                 return self._preflight(exchange)
             if self.draining:
                 raise ApiSysExceptions.missing_system_error
-            endpoint, arguments = self._judge(exchange)
-            call = _call(endpoint, *arguments)
-            if endpoint.mode == "inline":
-                return self._success(exchange, endpoint, call())
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # an inline function may raise anything, SystemExit too
+            if len(request.body) > _LARGE_BODY:
+                return self._handle_large(exchange)
+            endpoint, call = self._judge(exchange)
+        except Exception as error:
             return self._failure(exchange, error)
-        return self._finish(exchange, endpoint, call)
+        answer = self._inline(exchange, endpoint, call) if endpoint.mode == "inline" else None
+        return answer if isinstance(answer, Response) else self._finish(exchange, endpoint, call, answer)
+
+    async def _handle_large(self, exchange: _Exchange) -> Response:
+        """Reads a large body in a thread: megabytes of JSON would hold up everybody's calls."""
+        try:
+            endpoint, call = await asyncio.to_thread(self._judge, exchange)
+        except Exception as error:
+            return self._failure(exchange, error)
+        answer = self._inline(exchange, endpoint, call) if endpoint.mode == "inline" else None
+        if isinstance(answer, Response):
+            return answer
+        return await self._finish(exchange, endpoint, call, answer)
 
     def refuse(self, request: Request, error: ApiException) -> Response:
         """The answer to a request that the server could not hand over, in the form that it asks for."""
@@ -114,23 +131,52 @@ class Gateway:
             self._choose_format(exchange, Parameters(request._replace(body=b""), no_multipart))
         return self._failure(exchange, error)
 
-    async def _finish(self, exchange: _Exchange, endpoint: Endpoint, call: Callable[[], Any]) -> Response:
+    async def _finish(
+        self, exchange: _Exchange, endpoint: Endpoint, call: Call, pending: Awaitable[Any] | AsyncIterator[Any] | None
+    ) -> Response:
+        """Runs what does not run inline. ``pending`` is what an inline function has left to await."""
         try:
             if endpoint.mode == "thread":
-                result = await self._runner.in_thread(endpoint, call)
-            else:
-                result = await self._runner.on_loop(endpoint, call)
-                result = result if endpoint.raw is not None else plain(result)
+                answer = await self._runner.in_thread(endpoint, partial(self._run, exchange, endpoint, call))
+                if isinstance(answer, Response):
+                    return answer
+                pending = answer
+            result = await self._runner.on_loop(endpoint, call if pending is None else lambda: pending)
+            if exchange.xml and endpoint.raw is None:  # XML takes long to write
+                written: Response = await self._runner.in_thread(
+                    endpoint, partial(self._success, exchange, endpoint, result)
+                )
+                return written
             return self._success(exchange, endpoint, result)
         except Exception as error:
             return self._failure(exchange, error)
 
-    def _judge(self, exchange: _Exchange) -> tuple[Endpoint, tuple[list[Any], dict[str, Any]]]:
-        """The endpoint that is asked for and its arguments."""
+    def _inline(self, exchange: _Exchange, endpoint: Endpoint, call: Call) -> Any:
+        """The answer of a function that runs here, or what it has left to await."""
+        try:
+            # In a context of its own: what a function sets is not for the next request of the connection.
+            return contextvars.copy_context().run(self._run, exchange, endpoint, call)
+        except BaseException as error:  # a function may raise anything, SystemExit too
+            return self._failure(exchange, error)
+
+    def _run(self, exchange: _Exchange, endpoint: Endpoint, call: Call) -> Any:
+        """Calls the function and writes its answer, both in the thread where this runs."""
+        result = call()
+        try:
+            return self._success(exchange, endpoint, result)
+        except TypeError:
+            if inspect.isawaitable(result) or isinstance(result, AsyncIterator):
+                return result  # a plain function that gives a coroutine, as some decorators make it
+            raise
+
+    def _judge(self, exchange: _Exchange) -> tuple[Endpoint, Call]:
+        """The endpoint that is asked for, and the call of its function."""
         request = exchange.request
         parameters = Parameters(request, self._multipart)
         self._choose_format(exchange, parameters)
         method, version = parameters.public("method"), parameters.public("v")
+        if method is None or version is None:
+            parameters.check_form()  # which may be where it stands
         if method is None:
             raise ApiSysExceptions.missing_method("method")
         if version is None:
@@ -145,7 +191,9 @@ class Gateway:
         plan = endpoint.plan
         if not plan.takes_any:
             exchange.ignored = _listed(parameters.values.keys() - plan.accepted)
-        return endpoint, plan.bind(parameters.values, parameters.repeated)
+        public = parameters.public_values() if plan.takes_any else {}
+        positional, named = plan.bind(parameters.values, parameters.repeated, public)
+        return endpoint, partial(plan.function, *positional, **named)
 
     def _choose_format(self, exchange: _Exchange, parameters: Parameters) -> None:
         asked = parameters.public("format")
@@ -167,17 +215,23 @@ class Gateway:
             content_type, body = _raw(endpoint.raw, result)
         else:
             content_type = _CONTENT_TYPES[exchange.xml]
-            body = self._envelope.success(result, xml=exchange.xml)
+            body = self._envelope.success(plain(result), xml=exchange.xml)
         return Response(200, self._headers(exchange, content_type), body)
 
     def _failure(self, exchange: _Exchange, error: BaseException) -> Response:
+        try:
+            return self._error_answer(exchange, error)
+        except Exception as broken:  # an exception of a function's that can't even be told
+            logger.error("%s raised what can't be answered, request %s", *exchange.names, exc_info=broken)
+            return self._error_answer(exchange, ApiSysExceptions.system_error())
+
+    def _error_answer(self, exchange: _Exchange, error: BaseException) -> Response:
         if not isinstance(error, ApiException):
-            logger.error("%s failed, request %s", exchange.name, exchange.request_id, exc_info=error)
-            detail = f"{type(error).__name__}: {error}" if self._debug else None
-            error = ApiSysExceptions.system_error(detail)
-        headers = self._headers(exchange, _CONTENT_TYPES[exchange.xml])
-        headers.extend(error.headers.items())
+            logger.error("%s failed, request %s", *exchange.names, exc_info=error)
+            error = ApiSysExceptions.system_error(f"{type(error).__name__}: {error}" if self._debug else None)
         body = self._envelope.error(error.err_code, error.message, xml=exchange.xml)
+        headers = self._headers(exchange, _CONTENT_TYPES[exchange.xml])
+        headers.extend(printable(error.headers).items())
         return Response(error.status_code, headers, body)
 
     def _headers(self, exchange: _Exchange, content_type: str) -> list[tuple[str, str]]:
@@ -198,14 +252,6 @@ class Gateway:
                 ("Access-Control-Max-Age", "86400"),
             ]
         return Response(204, headers, b"")
-
-
-def _call(endpoint: Endpoint, positional: list[Any], named: dict[str, Any]) -> Callable[[], Any]:
-    """The call of the function; in a thread it also makes the result plain there, since that may take long."""
-    function = endpoint.plan.function
-    if endpoint.mode == "loop" or endpoint.raw is not None:
-        return partial(function, *positional, **named)
-    return lambda: plain(function(*positional, **named))
 
 
 def _raw(content_type: str, result: Any) -> tuple[str, bytes]:

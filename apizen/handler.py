@@ -29,6 +29,7 @@ from tornado.httputil import (
 )
 from tornado.web import Application, RequestHandler
 
+from apizen.connection import Connection
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.gateway import Gateway
 from apizen.message import Request, Response, header
@@ -228,6 +229,9 @@ class _Message(HTTPMessageDelegate):
         self._chunks.clear()
         self._inner = None
         self._send(self._front.gateway.refuse(self._request(), error), "close")
+        stream = getattr(self._connection, "stream", None)
+        if isinstance(stream, Connection):
+            stream.refused = True
         sends = "Content-Length" in self._headers or "Transfer-Encoding" in self._headers
         if not sends or "Expect" in self._headers:  # with Expect the client waits for a word first
             self._connection.finish()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tornado.httputil import HTTPFile, HTTPInputError, parse_multipart_form_data
+from tornado.httputil import HTTPFile, parse_multipart_form_data
 
 from apizen.schema import UploadFile
 
@@ -24,7 +24,9 @@ def parse_multipart(body: bytes, boundary: str) -> list[tuple[str, str | UploadF
     files: dict[str, list[HTTPFile]] = {}
     try:
         parse_multipart_form_data(boundary.encode("latin-1"), body, fields, files)
-    except HTTPInputError as error:
+    except UnicodeDecodeError:
+        raise
+    except Exception as error:  # HTTPInputError, and what parsing RFC 2231 parameters raises beside it
         raise ValueError(str(error)) from error
     return [
         *((name, value.decode()) for name, values in fields.items() for value in values),

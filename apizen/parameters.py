@@ -20,6 +20,7 @@ from apizen.document import InvalidDocument, decode
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.message import Request, header
 from apizen.schema import UploadFile
+from apizen.signature import PUBLIC_PARAMETERS
 
 __all__ = ["MAX_FIELDS", "MAX_QUERY", "MultipartParser", "Parameters", "no_multipart"]
 
@@ -49,8 +50,11 @@ class _MediaType(NamedTuple):
 def _media_type(header: str) -> _MediaType:
     message = Message()
     message["Content-Type"] = header
+    try:
+        charset, boundary = (message.get_param(name) or "" for name in ("charset", "boundary"))
+    except Exception:  # email raises what it likes for parameters that RFC 2231 does not know
+        charset, boundary = "", ""
     # get_content_type() answers text/plain for what it can't read, and that is not accepted either.
-    charset, boundary = (message.get_param(name) or "" for name in ("charset", "boundary"))
     return _MediaType(message.get_content_type(), str(charset).lower(), str(boundary))
 
 
@@ -87,10 +91,19 @@ class Parameters:
             value = self._form.get(name)
         return value if isinstance(value, str) else None
 
-    def read_body(self) -> None:
-        """Adds the body's parameters. Raises 1011, 1021, 1023, 1024 and 1025 for a body that can't be read."""
+    def public_values(self) -> dict[str, str]:
+        """The public parameters that were sent, as they came."""
+        found = ((name, self.public(name)) for name in PUBLIC_PARAMETERS)
+        return {name: value for name, value in found if value is not None}
+
+    def check_form(self) -> None:
+        """Raises what is wrong with the form: 1011, 1024 or 1025."""
         if self._form_error is not None:
             raise self._form_error
+
+    def read_body(self) -> None:
+        """Adds the body's parameters. Raises 1011, 1021, 1023, 1024 and 1025 for a body that can't be read."""
+        self.check_form()
         request = self._request
         content_type = header(request.headers, "Content-Type")
         if not request.body and (content_type is None or request.verb in _BODILESS):

@@ -130,17 +130,26 @@ class Runner:
         self._waiting += 1
 
     def _start(self, job: _Job) -> None:
+        if self._workers <= self._running + self._overrun and not self._add_worker():
+            job.future.set_exception(ApiSysExceptions.service_busy())
+            return
         job.started = True
         job.lane.running += 1
         self._running += 1
-        if self._workers < self._running + self._overrun:
-            self._workers += 1
-            # A daemon: a function that never returns must not keep the process from ending.
-            thread = threading.Thread(
-                target=_work, args=(self._jobs, self._report), name=f"apizen-{self._workers}", daemon=True
-            )
-            thread.start()
         self._jobs.put(job)
+
+    def _add_worker(self) -> bool:
+        # A daemon: a function that never returns must not keep the process from ending.
+        thread = threading.Thread(
+            target=_work, args=(self._jobs, self._report), name=f"apizen-{self._workers}", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads for this process
+            logger.exception("no thread could be started beside the %d that run", self._workers)
+            return False
+        self._workers += 1
+        return True
 
     def _report(self, job: _Job, result: Any, error: BaseException | None) -> None:
         """Called by a thread with the outcome of its job."""

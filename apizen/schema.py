@@ -43,12 +43,13 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from apizen import coercion
 from apizen.coercion import Mismatch
-from apizen.composition import AS_IT_CAME, Converter, Record, compose, unchanged
+from apizen.composition import AS_IT_CAME, Converter, compose, unchanged
+from apizen.record import Record
 
 __all__ = [
     "AS_IT_CAME", "Bool", "Converter", "Date", "DateTime", "Dict", "Email", "Float", "Integer", "List",
@@ -67,9 +68,9 @@ class UploadFile(NamedTuple):
 class NamedType:
     """A hint that stands under its own name in error messages; calling it converts a value."""
 
-    def __init__(self, name: str, produces: type, convert: Callable[[Any], Any], repeatable: bool = False) -> None:
+    def __init__(self, name: str, produces: type, convert: Callable[[Any], Any], structured: bool = False) -> None:
         self.produces = produces
-        self.converter = Converter(name, convert, repeatable=repeatable)
+        self.converter = Converter(name, convert, repeatable=produces is list, structured=structured)
 
     def __call__(self, value: Any) -> Any:
         return self.converter.convert(value)
@@ -97,7 +98,7 @@ class TimeType(NamedType):
         return TimeType(self.converter.name, self.produces, form, self._part)
 
     def _parse(self, value: Any) -> Any:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not value.isascii():
             raise Mismatch
         try:
             return self._part(datetime.datetime.strptime(value, self._form))  # noqa: DTZ007 (as the format says)
@@ -107,6 +108,7 @@ class TimeType(NamedType):
 
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@(?=.{3,255}$)[^@\s.]+(?:\.[^@\s.]+)+")
 _CENT = Decimal("0.01")
+_CENTS = Context(prec=40)  # of our own: the thread's belongs to the functions
 
 
 def _email(value: Any) -> str:
@@ -118,9 +120,12 @@ def _email(value: Any) -> str:
 def _money(value: Any) -> Decimal:
     amount = coercion.decimal(value)
     # The exponent is looked at first: 1E+1000000 would take a million digits to write in cents.
-    if amount.is_signed() or amount.adjusted() > 24 or amount != amount.quantize(_CENT):
+    if amount.is_signed() or amount.adjusted() > 24:
         raise Mismatch
-    return amount.quantize(_CENT)
+    rounded = amount.quantize(_CENT, context=_CENTS)
+    if amount != rounded:
+        raise Mismatch
+    return rounded
 
 
 def _upload(value: Any) -> UploadFile:
@@ -137,8 +142,8 @@ else:
     String = NamedType("String", str, coercion.text)
     Float = NamedType("Float", float, coercion.floating)
     Bool = NamedType("Bool", bool, coercion.boolean)
-    List = NamedType("List", list, coercion.array, repeatable=True)
-    Dict = NamedType("Dict", dict, coercion.mapping)
+    List = NamedType("List", list, coercion.array, structured=True)
+    Dict = NamedType("Dict", dict, coercion.mapping, structured=True)
     Date = TimeType("Date", datetime.date, "%Y-%m-%d", datetime.datetime.date)
     DateTime = TimeType("DateTime", datetime.datetime, "%Y-%m-%d %H:%M:%S", unchanged)
     Email = NamedType("Email", str, _email)
@@ -149,9 +154,9 @@ _CONVERTERS: dict[Any, Converter] = {
     float: Converter("float", coercion.floating),
     str: Converter("str", coercion.text),
     bool: Converter("bool", coercion.boolean),
-    list: Converter("list", coercion.array, repeatable=True),
-    tuple: Converter("tuple", lambda value: tuple(coercion.array(value)), repeatable=True),
-    dict: Converter("dict", coercion.mapping),
+    list: Converter("list", coercion.array, repeatable=True, structured=True),
+    tuple: Converter("tuple", lambda value: tuple(coercion.array(value)), repeatable=True, structured=True),
+    dict: Converter("dict", coercion.mapping, structured=True),
     Decimal: Converter("Decimal", coercion.decimal),
     UploadFile: Converter("UploadFile", _upload),
     Any: AS_IT_CAME,
@@ -194,10 +199,13 @@ def _record(hint: Any) -> Converter | None:
     record = Record.of(hint)
     if record is None:
         return None
+    before = dict(_RECORDS)
     _RECORDS[hint] = record.converter
     try:
         record.compile(converter)
     except BaseException:
-        del _RECORDS[hint]
+        # Records that were compiled on the way may refer to this one, which is not whole.
+        _RECORDS.clear()
+        _RECORDS.update(before)
         raise
     return record.converter

@@ -10,13 +10,13 @@ import signal
 import socket
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 from tornado.httpserver import HTTPServer
-from tornado.iostream import IOStream
 from tornado.netutil import add_accept_handler, bind_sockets
 
+from apizen.connection import Connection
 from apizen.handler import Front
 from apizen.runner import Runner
 
@@ -27,41 +27,16 @@ logger = logging.getLogger(__name__)
 _GRACE_SECONDS = 10.0
 _IDLE_SECONDS = 75.0
 _BODY_SECONDS = 300.0
-# What Tornado writes by itself, below every delegate, for a message that it can't parse.
-_BARE_400 = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
 
-class _Stream(IOStream):
-    """A connection that never sends Tornado's bare 400, and that costs less than Tornado's own.
+class Service(Protocol):
+    """Something that is served beside the gateway."""
 
-    Tornado switches Nagle's algorithm off and on again for each answer, which is two system calls; every
-    answer of ours is one write, so there is nothing that Nagle could gather. It also sets a timer for each
-    request's headers, a tenth of what a call costs; the server looks at `waits_since` every few seconds.
-    """
+    def announce(self, origins: Sequence[str]) -> Sequence[str]:
+        """Lines to print at start. ``origins`` are the server's, as ``http://127.0.0.1:8010``."""
 
-    def __init__(self, connection: socket.socket, malformed: Callable[[], bytes]) -> None:
-        super().__init__(connection)
-        self._malformed = malformed
-        self._headers: Awaitable[bytes] | None = None
-        self._asked_at = 0.0
-        super().set_nodelay(True)
-
-    @property
-    def waits_since(self) -> float | None:
-        """When the wait for a request's headers began (monotonic seconds), None while there is none."""
-        waiting = isinstance(self._headers, asyncio.Future) and not self._headers.done()
-        return self._asked_at if waiting else None
-
-    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
-        self._asked_at = time.monotonic()
-        self._headers = super().read_until_regex(regex, max_bytes)
-        return self._headers
-
-    def set_nodelay(self, value: bool) -> None:
-        pass
-
-    def write(self, data: bytes | memoryview) -> asyncio.Future[None]:
-        return super().write(self._malformed() if data == _BARE_400 else data)
+    async def close(self) -> None:
+        """Ends it, before the server ends: nothing of it may still be sending."""
 
 
 class Server:
@@ -73,14 +48,15 @@ class Server:
     ...     await server.run(lambda: print('ready'))        # until SIGTERM or Ctrl-C
     """
 
-    def __init__(self, front: Front, runner: Runner, host: str, port: int) -> None:
+    def __init__(self, front: Front, runner: Runner, host: str, port: int, services: Sequence[Service] = ()) -> None:
         self.host = host
         self.port = port
         self._front = front
         self._runner = runner
+        self._services = services
         self._http = HTTPServer(front, body_timeout=_BODY_SECONDS)
-        self._http.conn_params.header_timeout = None  # see _Stream
-        self._streams: weakref.WeakSet[_Stream] = weakref.WeakSet()
+        self._http.conn_params.header_timeout = None  # see Connection
+        self._streams: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._sockets: list[socket.socket] = []
         self._stop_accepting: list[Callable[[], None]] = []
 
@@ -119,6 +95,8 @@ class Server:
             stop()
         for listener in self._sockets:
             listener.close()
+        for service in self._services:
+            await service.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 while any(self._busy()):
@@ -146,7 +124,7 @@ class Server:
 
     def _accept(self, connection: socket.socket, address: Any) -> None:
         try:
-            stream = _Stream(connection, self._front.malformed)
+            stream = Connection(connection, self._front.malformed)
             self._streams.add(stream)
             self._http.handle_stream(stream, address)
         except Exception:

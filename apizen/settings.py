@@ -92,7 +92,9 @@ def read_file(path: Path, settings_type: type[Settings]) -> dict[str, Any]:
     for name, value in values.items():
         if name not in types:
             raise SettingsError(f"{path}: unknown setting {name!r}, {hint_at(name, list(types))}")
-        expected = list if types[name] is tuple else types[name]
+        expected: type = list if types[name] is tuple else types[name]
         if type(value) is not expected and not (expected is float and type(value) is int):
             raise SettingsError(f"{path}: {name} must be of type {expected.__name__}, not {value!r}")
+        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+            raise SettingsError(f"{path}: {name} must be a list of texts, not {value!r}")
     return values

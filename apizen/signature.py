@@ -28,7 +28,7 @@ from inspect import Parameter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from apizen.coercion import Mismatch, Missing, NotJson
+from apizen.coercion import Mismatch, Missing, NotJson, Texts
 from apizen.composition import AS_IT_CAME, Converter, nullable
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.schema import NamedType, converter
@@ -110,15 +110,18 @@ class CallPlan:
     def _takes_list(self, name: str) -> bool:
         return name in self.repeatable or (self._rest_lists and name not in self._own)
 
-    def bind(self, values: Mapping[str, Any], repeated: Mapping[str, list[str]]) -> Arguments:
+    def bind(
+        self, values: Mapping[str, Any], repeated: Mapping[str, list[str]], public: Mapping[str, Any] | None = None
+    ) -> Arguments:
         """The positional and the named arguments of one call.
 
         ``values`` has the last value of each name, ``repeated`` all of them for each name that came more
-        than once. Raises 1018 and 1022 for the first parameter, in the signature's order, that is missing
-        or has another type, and 1021 for text that should be JSON.
+        than once, ``public`` the public parameters that a ``**`` parameter gets (else those in ``values``).
+        Raises 1018 and 1022 for the first parameter, in the signature's order, that is missing or has
+        another type, and 1021 for text that should be JSON.
         """
         if repeated:
-            values = {**values, **{name: all_ for name, all_ in repeated.items() if self._takes_list(name)}}
+            values = {**values, **{name: Texts(all_) for name, all_ in repeated.items() if self._takes_list(name)}}
         slot: _Slot
         positional: list[Any] = []
         named: dict[str, Any] = {}
@@ -137,17 +140,20 @@ class CallPlan:
                     raise Missing
         except Mismatch as mismatch:
             raise _api_error(slot, mismatch) from None
+        except RecursionError:  # JSON texts within JSON texts, each within its limit
+            raise ApiSysExceptions.invalid_json(slot.name) from None
         if self._rest is not None:
-            named.update(self._bind_rest(self._rest, values))
+            named.update(self._bind_rest(self._rest, values, values if public is None else public))
         return positional, named
 
-    def _bind_rest(self, rest: _Slot, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _bind_rest(self, rest: _Slot, values: Mapping[str, Any], public: Mapping[str, Any]) -> dict[str, Any]:
         """What the ``**`` parameter gets: public parameters as they came, all else in its type."""
-        bound = {}
+        own = self._own
+        bound = {name: public[name] for name in public if name in PUBLIC_PARAMETERS and name not in own}
         for name in values:
-            if name not in self._own:
+            if name not in own and name not in PUBLIC_PARAMETERS:
                 try:
-                    bound[name] = values[name] if name in PUBLIC_PARAMETERS else _converted(rest, values[name])
+                    bound[name] = _converted(rest, values[name])
                 except Mismatch as mismatch:
                     raise _api_error(rest._replace(name=name), mismatch) from None
         return bound

@@ -69,10 +69,10 @@ class RegistrationError(ValueError):
 
 
 class Entry(NamedTuple):
-    """One entry of a version class as it was written, and where."""
+    """One entry of a version class as it was written, and the class."""
 
     value: Any
-    place: str
+    owner: type
 
 
 class ApiMethodMeta(type):
@@ -94,7 +94,7 @@ def _own_entries(cls: type) -> dict[str, Entry]:
         entries = vars(cls).get(table, {})
         if not isinstance(entries, dict):
             raise RegistrationError(f"{_place(cls)}: {table} must be a dict of entries, not {type(entries).__name__}")
-        own.update((key, Entry(value, _place(cls))) for key, value in entries.items())
+        own.update((key, Entry(value, cls)) for key, value in entries.items())
     return own
 
 
@@ -232,7 +232,7 @@ def _compile(
             endpoints[name] = _endpoint(version, name, entry.value, timeout)
         except ValueError as error:
             endpoints[name] = None
-            problems.append(Problem(version, str(name), f"{error}; registered in {entry.place}"))
+            problems.append(Problem(version, str(name), f"{error}; registered in {_place(entry.owner)}"))
     return endpoints
 
 
@@ -291,13 +291,13 @@ def _mode(function: Callable[..., Any], entry: dict[str, Any]) -> RunMode:
 
 
 def _is_async(function: Any) -> bool:
+    """Whether calling it gives a coroutine or an async generator, as far as can be seen from outside."""
     while isinstance(function, functools.partial):
         function = function.func
-    inner = inspect.unwrap(function)
     return any(
         check(candidate)
         for check in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
-        for candidate in (inner, type(inner).__call__)
+        for candidate in (function, type(function).__call__)
     )
 
 
@@ -330,6 +330,9 @@ def version(name: str | float, enable: bool = True, registry: Registry = default
     >>> registry.catalogue(timeout=30).find('1.0', 'math.add').allow
     'GET, POST, HEAD, OPTIONS'
     """
+
+    if not isinstance(name, (str, int, float)):
+        raise RegistrationError(f"{_place(name)}: write @version('1.0'), with the version's name")
 
     def register(methods: Class) -> Class:
         if not isinstance(methods, ApiMethodMeta):

@@ -13,8 +13,9 @@ ROOT = Path(__file__).parent.parent
 
 # Each module of the framework may import those before it.
 ORDER = [
-    "exception", "document", "coercion", "constraint", "composition", "schema", "signature", "version", "message",
-    "parameters", "envelope", "runner", "gateway", "multipart", "handler", "server", "settings", "application", "cli",
+    "exception", "document", "coercion", "constraint", "composition", "record", "schema", "signature",
+    "version", "message", "parameters", "envelope", "runner", "gateway", "multipart", "connection",
+    "handler", "server", "settings", "application", "cli",
 ]  # fmt: skip
 # What each package may import of the others.
 PACKAGES = {

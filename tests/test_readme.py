@@ -193,7 +193,7 @@ def test_codes_mark_those_that_nothing_gives(readme: str) -> None:
 
 @each_readme
 def test_settings(readme: str) -> None:
-    variables = {setting: variable for variable, setting in known_variables().items()}
+    variables = {setting: variable for variable, setting in known_variables(Settings).items()}
     shown = [row[:4] for row in rows_of(readme, r"`--[a-z-]+`")]
     expected = [
         (f"`--{setting.name.replace('_', '-')}`", f"`{variables[setting.name]}`", f"`{setting.name}`")

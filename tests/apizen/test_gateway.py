@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import dataclasses
+import decimal
 import enum
+import http.client
 import json
+import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -18,12 +22,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apizen.exception import ApiException, ApiSysExceptions
 from apizen.gateway import Gateway
 from apizen.message import Request, Response
 from apizen.multipart import parse_multipart
 from apizen.runner import Runner
 from apizen.schema import Date, Email, Money, UploadFile
-from tests.support import GATEWAY_PATH, registry_of, serving
+from tests.support import GATEWAY_PATH, HOST, registry_of, serving
 
 
 class Colour(enum.Enum):
@@ -248,6 +253,112 @@ def test_nesting_has_a_limit(gateway: Gateway, depth: int, form: str) -> None:
         answer = ask(gateway, f"v=1.0&method={hint}&format={form}", b'{"value": ' + nested + b"}", JSON)
         assert (b"1000" in answer.body) is (depth < 100)
         assert (b"1021" in answer.body) is (depth >= 100)
+
+
+@pytest.mark.parametrize("method", ["float", "decimal", "money", "int"])
+@pytest.mark.parametrize("text", ["1" * 1_000_000 + "x", "1" * 1_000_000 + ".x", "." * 1_000_000, " " * 1_000_000])
+def test_long_numbers_are_read_in_linear_time(gateway: Gateway, method: str, text: str) -> None:
+    started = time.monotonic()
+    registered = gateway.catalogue.find("1.0", method)
+    with pytest.raises(ApiException):
+        registered.plan.bind({"value": text}, {})
+    assert time.monotonic() - started < 2
+
+
+ODD_CONTENT_TYPES = [
+    "application/json; charset*; charset*0*=utf-8''x",
+    "multipart/form-data; boundary*; boundary*0*=x",
+    ";;;", "application/json;charset", "=", "application/json; charset=\"",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content_type", ODD_CONTENT_TYPES)
+def test_odd_content_type(gateway: Gateway, content_type: str) -> None:
+    answer = ask(gateway, "v=1.0&method=bare&value=1", b"{}", {"Content-Type": content_type}, "POST")
+    assert code_of(answer) in {1000, 1024, 1025}
+
+
+def test_odd_part_header(gateway: Gateway) -> None:
+    body = b'--B\r\nContent-Disposition: form-data; name="x"; a*=x; a*0="a"\r\n\r\n1\r\n--B--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=B"}
+    assert code_of(ask(gateway, "v=1.0&method=bare&value=1", body, headers)) == 1025
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
+def test_json_texts_in_json_texts(gateway: Gateway, form: str) -> None:
+    document: Any = {"name": "last"}
+    for _ in range(3):
+        for _ in range(40):
+            document = {"name": "x", "friends": [document]}
+        document = {"name": "x", "friends": [json.dumps(document)]}
+    check(ask(gateway, f"v=1.0&method=user&format={form}", json.dumps({"value": document}).encode(), JSON))
+
+
+EDGES = ["0001-01-01T00:00:00+08:00", "9999-12-31T23:59:59-08:00"]
+
+
+@pytest.mark.parametrize("moment", EDGES)
+def test_moments_without_a_utc(gateway: Gateway, moment: str) -> None:
+    assert json.loads(ask(gateway, f"v=1.0&method=datetime&value={quote(moment)}").body)["response"] == moment
+
+
+class Unwritable(ApiSysExceptions.bad_request):  # type: ignore[name-defined, misc] # made by a metaclass
+    def __init__(self) -> None:
+        pass
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def with_header(value: str) -> ApiException:
+    error = ApiSysExceptions.bad_request()
+    error.headers["X-Note"] = value
+    return error
+
+
+BAD_ERRORS = [Unwritable(), Unspeakable(), with_header("a\r\nX: y"), with_header("张")]
+
+
+@pytest.mark.parametrize("error", BAD_ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("run", ["inline", "thread"])
+def test_an_exception_that_cannot_be_told(error: Exception, run: str, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise error
+
+    with serving({"fail": {"func": fail, "run": run}}, debug=True) as server:
+        assert server.get("v=1.0&method=fail").meta == (1017, "系统处理错误")
+    assert "1.0 fail" in caplog.text
+
+
+def test_what_a_function_sets_stays_with_it() -> None:
+    variable = contextvars.ContextVar("variable", default="clean")
+
+    def spoil() -> None:
+        variable.set("spoilt")
+        decimal.getcontext().prec = 3
+
+    methods = {
+        "spoil": {"func": spoil, "run": "inline"},
+        "look": {"func": lambda: [variable.get(), decimal.getcontext().prec], "run": "inline"},
+        "look-in-thread": {"func": lambda: [variable.get(), decimal.getcontext().prec]},
+    }
+    with serving(methods) as server:
+        kept = http.client.HTTPConnection(HOST, server.port)
+        for method, found in (("spoil", None), ("look", ["clean", 28]), ("look-in-thread", ["clean", 28])):
+            kept.request("GET", f"{GATEWAY_PATH}?v=1.0&method={method}")
+            assert json.loads(kept.getresponse().read())["response"] == found
+        kept.close()
+
+
+def test_large_bodies_are_read_beside_the_loop() -> None:
+    methods = {name: {"func": lambda values: len(values), "run": name} for name in ("inline", "thread")}
+    body = json.dumps({"values": [{"a": [1, 2, 3]}] * 100_000}).encode()
+    with serving(methods) as server:
+        for method in methods:
+            assert server.post(f"v=1.0&method={method}", body).response == 100_000
+        assert server.post("v=1.0&method=inline", body[:-1]).meta[0] == 1021
 
 
 def test_the_path_is_the_seeds() -> None:

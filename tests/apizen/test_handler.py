@@ -375,6 +375,17 @@ def test_body_at_the_limit_is_read(server: RunningServer) -> None:
     assert server.post("v=1.0&method=echo&name=jack", body).meta[0] == 1000
 
 
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        POST + b"Content-Length: 99999999999999999999\r\n\r\n",
+        b"POST " + PATH + b" HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfive\r\n",
+    ],
+)
+def test_a_request_has_one_answer(server: RunningServer, request_bytes: bytes) -> None:
+    assert len(codes(server.raw(request_bytes))) == 1
+
+
 def test_refused_connection_is_closed(server: RunningServer) -> None:
     for request in (MALFORMED["no host"], POST + b"Content-Length: 200000\r\n\r\n" + b"x" * 200_000):
         started = time.monotonic()

@@ -55,6 +55,22 @@ def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def made_async(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def own_loop(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return asyncio.run(function(*args, **kwargs))
+
+    return wrapper
+
+
 def raising(error: BaseException) -> Callable[[], None]:
     def function() -> None:
         raise error
@@ -94,11 +110,16 @@ METHODS: dict[str, Any] = {
     "count": {"func": count},
     "decorated": {"func": decorated(nap_async)},
     "generator": {"func": generator},
+    "made-async": {"func": made_async(nap)},
+    "gives-coroutine": {"func": lambda seconds: nap_async(float(seconds))},
+    "gives-coroutine-inline": {"func": lambda seconds: nap_async(float(seconds)), "run": "inline"},
+    "own-loop": {"func": own_loop(nap_async)},
     **{f"thread-{name}": {"func": raising(error)} for name, error in AWKWARD.items()},
     **{f"loop-{name}": {"func": raising_async(error)} for name, error in AWKWARD.items()},
     "inline-system-exit": {"func": raising(SystemExit(3)), "run": "inline"},
     "inline-stop-iteration": {"func": raising(StopIteration()), "run": "inline"},
     "inline-cancelled": {"func": raising(asyncio.CancelledError()), "run": "inline"},
+    "inline-keyboard-interrupt": {"func": raising(KeyboardInterrupt()), "run": "inline"},
     "inline-generator-exit": {"func": raising(GeneratorExit()), "run": "inline"},
 }
 
@@ -116,6 +137,10 @@ def server() -> Iterator[RunningServer]:
         ("method=nap-async&seconds=0", "rested"),
         ("method=decorated&seconds=0", "rested"),
         ("method=count&until=3", [0, 1, 2]),
+        ("method=made-async&seconds=0", "rested"),
+        ("method=gives-coroutine&seconds=0", "rested"),
+        ("method=gives-coroutine-inline&seconds=0", "rested"),
+        ("method=own-loop&seconds=0", "rested"),
     ],
 )
 def test_every_kind_of_function_runs(server: RunningServer, query: str, response: Any) -> None:
@@ -143,6 +168,40 @@ def test_awkward_exception_is_a_system_error(
 def test_exception_in_a_generator(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
     assert server.get("v=1.0&method=generator").meta == (1017, "系统处理错误")
     assert "LookupError: in the middle" in caplog.text
+
+
+def test_writing_xml_stalls_no_other() -> None:
+    rows = [{"name": "x" * 10, "number": number} for number in range(30_000)]
+
+    async def rows_async() -> Any:
+        return rows
+
+    methods = {"rows": {"func": lambda: rows}, "rows-async": {"func": rows_async}, "short": METHODS["inline"]}
+    for method in ("rows", "rows-async"):
+        with serving(methods) as server, ThreadPoolExecutor(1) as client:
+            long = client.submit(server.get, f"v=1.0&method={method}&format=xml")
+            longest = 0.0
+            while not long.done():
+                asked = time.monotonic()
+                server.get("v=1.0&method=short")
+                longest = max(longest, time.monotonic() - asked)
+            assert long.result().status == 200
+            assert longest < 0.3
+
+
+def test_thread_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def ask(runner: Runner) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(ApiException) as caught:
+                await runner.in_thread(endpoint(), lambda: 1)
+        assert caught.value.err_code == 1030
+        return await runner.in_thread(endpoint(), lambda: 2)
+
+    assert run(ask, threads=2) == 2
 
 
 def test_slow_function_stalls_no_other() -> None:

@@ -141,6 +141,33 @@ def test_stuck_thread_does_not_keep_it_alive(shop: Path) -> None:
         assert program.wait(5) == 0
 
 
+STUBBORN = """
+import asyncio
+from apizen import ApiMethodBase, version
+
+async def stubborn():
+    while True:
+        try:
+            await asyncio.sleep(0.2)
+        except asyncio.CancelledError:
+            pass
+
+@version("stubborn-1")
+class Stubborn(ApiMethodBase):
+    api_methods = {"stubborn": {"func": stubborn, "timeout": 0.2}}
+"""
+
+
+def test_stubborn_coroutine_does_not_keep_it_alive(tmp_path: Path) -> None:
+    (tmp_path / "stubborn.py").write_text(STUBBORN, "utf-8")
+    done = run("call", "--methods", "stubborn", "stubborn", "v=stubborn-1", cwd=tmp_path)
+    assert json.loads(done.stdout)["meta"]["code"] == 1029
+    with running("--methods", "stubborn", cwd=tmp_path) as program:
+        assert program.get("v=stubborn-1&method=stubborn").meta[0] == 1029
+        program.signal(signal.SIGTERM)
+        assert program.wait(5) == 0
+
+
 def test_port_in_use() -> None:
     with socket.socket() as taken:
         taken.bind((HOST, 0))
@@ -257,6 +284,7 @@ def test_wrong_setting(arguments: tuple[str, ...], variables: dict[str, str], me
         ('port = "80"', "port must be of type int, not '80'"),
         ("debug = 1", "debug must be of type bool, not 1"),
         ("port = ", "Invalid value (at end of document)"),
+        ("methods = [1]", "methods must be a list of texts, not [1]"),
         ("methods = 3", "methods must be of type list, not 3"),
     ],
 )

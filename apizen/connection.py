@@ -1,0 +1,54 @@
+"""A client's connection: Tornado's stream, with what the server wants of it changed."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+from tornado.iostream import IOStream
+
+__all__ = ["Connection"]
+
+# What Tornado writes by itself, below every delegate, for a message that it can't parse.
+_BARE_400 = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+
+class Connection(IOStream):
+    """A connection that never sends Tornado's bare 400, and that costs less than Tornado's own.
+
+    Tornado switches Nagle's algorithm off and on again for each answer, which is two system calls; every
+    answer of ours is one write, so there is nothing that Nagle could gather. It also sets a timer for each
+    request's headers, a tenth of what a call costs; the server looks at `waits_since` every few seconds.
+
+    ``malformed`` makes the whole answer to a message that is no HTTP.
+    """
+
+    def __init__(self, connection: socket.socket, malformed: Callable[[], bytes]) -> None:
+        super().__init__(connection)
+        self._malformed = malformed
+        self._headers: Awaitable[bytes] | None = None
+        self._asked_at = 0.0
+        #: Set when the request was refused: whatever else is wrong with it has had its answer.
+        self.refused = False
+        super().set_nodelay(True)
+
+    @property
+    def waits_since(self) -> float | None:
+        """When the wait for a request's headers began (monotonic seconds), None while there is none."""
+        waiting = isinstance(self._headers, asyncio.Future) and not self._headers.done()
+        return self._asked_at if waiting else None
+
+    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
+        self._asked_at = time.monotonic()
+        self._headers = super().read_until_regex(regex, max_bytes)
+        return self._headers
+
+    def set_nodelay(self, value: bool) -> None:
+        pass
+
+    def write(self, data: bytes | memoryview) -> asyncio.Future[None]:
+        if data == _BARE_400:
+            data = b"" if self.refused else self._malformed()
+        return super().write(data)

@@ -1,0 +1,127 @@
+import json
+import math
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apizen.document import MAX_DEPTH, InvalidDocument, decode, exact
+
+DOCUMENTS = [
+    ("{}", {}),
+    (" [1, 2.5, true, null] \r\n", [1, 2.5, True, None]),
+    ('"中\\u4e2d"', "中中"),
+    ('"\\ud83d\\ude00"', "😀"),
+    ('"\\u0000"', "\x00"),
+    ("-0", 0),
+    ("-0.0", -0.0),
+    ("1.0", 1.0),
+    ("1e2", 100.0),
+    ("1e-400", 0.0),
+    (str(2**64), 2**64),
+    (str(-(2**64)), -(2**64)),
+    ("9" * 4300, int("9" * 4300)),
+    ("1" * 4301, Decimal("1" * 4301)),
+    ("1e400", Decimal("1E+400")),
+    ("-1.5e400", Decimal("-1.5E+400")),
+    ('{"a": [1e400, "b", 1.5, 7]}', {"a": [Decimal("1E+400"), "b", 1.5, 7]}),
+    ('{"a": 1, "a": 2}', {"a": 2}),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), DOCUMENTS, ids=lambda item: repr(item)[:30])
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_decode(text, value, as_bytes):
+    # repr, since 1 == 1.0 == True.
+    assert repr(decode(text.encode() if as_bytes else text)) == repr(value)
+
+
+REFUSED = [
+    *["", " ", "nul", "NaN", "Infinity", "-Infinity", "[NaN]", '{"a": Infinity}', "[1,]", "{'a': 1}", "[1] [2]", "01"],
+    *["+1", ".5", "1.", "0x1", '"\\ud800"', '"\\udc00\\ud800"', '"a\nb"', '"\\x41"', "{1: 2}", '{"a"}', "// x\n1"],
+    *["[1e400, NaN]", "[1e400", '[1e400, "\\ud800"]', '{"\\ud800": 1e400}', "1e99999999999999999999"],
+]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_decode_refused(text):
+    with pytest.raises(InvalidDocument):
+        decode(text)
+
+
+@pytest.mark.parametrize("body", [b'"\xff"', b'{"a": 1e400, "b": "\xff"}', b'"\xed\xa0\x80"', b'"\xc0\x80"'])
+def test_decode_bytes_that_are_not_utf8(body):
+    with pytest.raises(InvalidDocument, match=r"^not UTF-8$"):
+        decode(body)
+
+
+@pytest.mark.parametrize("body", ["{}".encode("utf-16"), "{}".encode("utf-32"), "[1e400]".encode("utf-16-le")])
+def test_decode_bytes_of_another_encoding(body):
+    with pytest.raises(InvalidDocument):
+        decode(body)
+
+
+NESTED = [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")]
+
+
+@pytest.mark.parametrize(("opening", "closing"), NESTED)
+@pytest.mark.parametrize("number", ["1", "1e400"])
+def test_decode_nested(opening, closing, number):
+    times = MAX_DEPTH // (opening.count("[") + opening.count("{"))
+    text = opening * times + number + closing * times
+    assert json.dumps(decode(text), default=str, separators=(",", ":")) == text.replace("1e400", '"1E+400"')
+
+
+@pytest.mark.parametrize(("opening", "closing"), NESTED)
+@pytest.mark.parametrize("number", ["1", "1e400"])
+@pytest.mark.parametrize("times", [MAX_DEPTH + 1, 1000, 100_000])
+def test_decode_nested_too_deep(opening, closing, number, times):
+    with pytest.raises(InvalidDocument, match=f"^nested deeper than {MAX_DEPTH} levels$"):
+        decode(opening * times + number + closing * times)
+
+
+def test_decode_brackets_in_text_are_no_nesting():
+    assert decode(json.dumps(["[{" * 200])) == ["[{" * 200]
+
+
+def test_decode_many_levels_side_by_side():
+    assert decode("[" + "[[]]," * 1000 + "[]]") == [[[]]] * 1000 + [[]]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(JSON, st.booleans())
+def test_decode_reads_what_json_writes(value, ascii_only):
+    assert repr(decode(json.dumps(value, ensure_ascii=ascii_only).encode())) == repr(value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet='[]{}:,"\\u0123456789abcdefE+-.truefalsn \n') | st.text())
+def test_decode_takes_nothing_that_json_refuses(text):
+    try:
+        value = decode(text)
+    except InvalidDocument:
+        return
+    expected = json.loads(text)
+    if not isinstance(expected, float) or math.isfinite(expected):
+        assert value == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1.50", "1.50"), ("1e400", "1E+400"), ("-0", "-0"), ("1E+999999999999999999", "1E+999999999999999999")],
+)
+def test_exact(text, number):
+    assert str(exact(text)) == number
+
+
+def test_exact_refused():
+    with pytest.raises(ValueError, match=r"^a number of more than 999999999999999999 digits$"):
+        exact("1e9999999999999999999")
