@@ -249,6 +249,8 @@ def _app(make_app: MakeApp, settings: Settings) -> App:
         app = make_app(settings)
     except RegistrationError as error:
         raise click.ClickException(str(error)) from error
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
     if not app.catalogue.versions:
         raise click.UsageError("no version is registered: name the module that registers one with --methods")
     return app

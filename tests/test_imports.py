@@ -20,7 +20,8 @@ ORDER = [
 # What each package may import of the others.
 PACKAGES = {
     "apizen": set(),
-    "webapi": {"apizen", "demo"},
+    "webapi": {"apizen", "demo", "screenshare"},
+    "screenshare": set(),
     "demo": {"webapi.exception"},
 }
 

@@ -23,9 +23,10 @@ from apizen.exception import SUCCESS_CODE, SUCCESS_MESSAGE, ApiException, ApiSys
 from apizen.multipart import parse_multipart
 from apizen.parameters import MAX_FIELDS, MAX_QUERY
 from apizen.schema import converter
-from apizen.settings import CONFIG_VARIABLE, Settings, known_variables
+from apizen.settings import CONFIG_VARIABLE, known_variables
 from tests.process import ROOT, Program, run, running
 from tests.support import Answer
+from webapi import AppSettings as Settings
 
 READMES = ["README.md", "docs/README.zh-CN.md"]
 ADDRESS = "http://127.0.0.1:8010"

@@ -1,16 +1,33 @@
-"""The application: which functions are public, and its business errors."""
+"""The application: which functions are public, its business errors, and the screen share beside them."""
 
 from __future__ import annotations
 
 from apizen import application
 from apizen.application import App
-from apizen.settings import Settings
+from apizen.settings import Settings, SettingsError
+from webapi.settings import AppSettings
 
-__all__ = ["make_app"]
+__all__ = ["AppSettings", "make_app"]
 
 
 def make_app(settings: Settings) -> App:
     """The application of this repository: the versions in `webapi.methods` and in ``settings.methods``."""
     import webapi.methods  # noqa: F401  (importing it registers the versions)
 
-    return application.make_app(settings)
+    if not isinstance(settings, AppSettings) or not settings.screen:
+        return application.make_app(settings)
+    from screenshare import ScreenShare
+
+    try:
+        screen = ScreenShare(
+            source=settings.screen_source,
+            pin=settings.screen_pin,
+            open_to_all=settings.screen_open,
+            width=settings.screen_width,
+            quality=settings.screen_quality,
+            fps=settings.screen_fps,
+            max_viewers=settings.screen_max_viewers,
+        )
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    return application.make_app(settings, handlers=screen.rules, services=(screen,))

@@ -1,0 +1,83 @@
+"""The screen share as one thing: a hub, a gate, their paths, and what the host is told at start."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from tornado.routing import URLSpec
+
+from screenshare.gate import Gate, new_pin
+from screenshare.hub import Hub
+from screenshare.page import page_rules
+from screenshare.picture import presets_of
+from screenshare.source import Source, check_spec
+from screenshare.stream import HostHandler, SnapshotHandler, StateHandler, StreamHandler
+
+__all__ = ["ScreenShare"]
+
+
+def _open(spec: str) -> Source:
+    from screenshare.source import open_source  # by the first viewer: it loads numpy and OpenCV
+
+    return open_source(spec)
+
+
+class ScreenShare:
+    """Shares one source with viewers. ``pin`` empty makes a new one, ``open_to_all`` needs none.
+
+    ``width``, ``quality`` and ``fps`` are of the middle preset. Raises ValueError for a source or a PIN that
+    can't be.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        pin: str = "",
+        open_to_all: bool = False,
+        width: int = 1366,
+        quality: int = 80,
+        fps: float = 15.0,
+        max_viewers: int = 50,
+    ) -> None:
+        check_spec(source)
+        self._pin = None if open_to_all else pin or new_pin()
+        self.gate = Gate(self._pin)
+        self.hub = Hub(partial(_open, source), presets_of(width, quality, fps), max_viewers=max_viewers)
+
+    @property
+    def rules(self) -> list[Any]:
+        """The paths, for an `Application`."""
+        parts = {"hub": self.hub, "gate": self.gate}
+        return [
+            URLSpec(r"/video_feed", StreamHandler, parts),
+            URLSpec(r"/screen/snapshot\.jpg", SnapshotHandler, parts),
+            URLSpec(r"/screen/state", StateHandler, parts),
+            URLSpec(r"/screen/(?:viewers|kick)", HostHandler, parts),
+            *page_rules(self.gate),
+        ]
+
+    def announce(self, origins: Sequence[str]) -> list[str]:
+        """What the host reads at start: addresses, the PIN, and a QR code where another machine can watch."""
+        lines = [f"  {origin}/screen" for origin in origins]
+        lines.append("  anybody may watch, 任何人都可以观看" if self._pin is None else f"  PIN {self._pin}")
+        elsewhere = [origin for origin in origins if urlsplit(origin).hostname not in ("127.0.0.1", "::1", "localhost")]
+        if elsewhere:
+            fragment = "" if self._pin is None else f"#pin={self._pin}"
+            lines.append(_qr_code(f"{elsewhere[0]}/screen{fragment}"))
+        return lines
+
+    async def close(self) -> None:
+        await self.hub.close()
+
+
+def _qr_code(text: str) -> str:
+    import segno
+
+    drawn = io.StringIO()
+    segno.make(text, error="l").terminal(drawn, compact=True)
+    return drawn.getvalue().rstrip("\n")

@@ -1,0 +1,146 @@
+"""The screen share of the real program, with the test picture as its source."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.process import Program, environment, run, running
+from tests.support import HOST
+
+SCREEN = ("--screen", "--screen-source", "test", "--screen-pin", "246810")
+JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Program]:
+    with running(*SCREEN) as started:
+        yield started
+
+
+def stream(program: Program, query: str = "") -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection(HOST, program.port, timeout=10)
+    connection.request("GET", f"/video_feed?{query}")
+    return connection.getresponse()
+
+
+def read_pictures(answer: http.client.HTTPResponse, count: int) -> list[bytes]:
+    """The first pictures of a stream, cut out by where a JPEG begins and ends."""
+    received, pictures = b"", []
+    while len(pictures) < count:
+        received += answer.read1(65536)
+        start, end = received.find(JPEG_START), received.find(JPEG_END)
+        if 0 <= start < end:
+            pictures.append(received[start : end + 2])
+            received = received[end + 2 :]
+    return pictures
+
+
+def test_it_is_off_by_default() -> None:
+    with running() as program:
+        for path in ("/screen", "/video_feed", "/screen/state", "/screen/snapshot.jpg"):
+            assert program.send("GET", path).meta == (1035, "不存在的路径")
+
+
+def test_start_prints_the_address_and_the_pin(program: Program) -> None:
+    assert program.process.stdout is not None
+    lines = [program.process.stdout.readline() for _ in range(2)]
+    assert lines == [f"  http://127.0.0.1:{program.port}/screen\n", "  PIN 246810\n"]
+    assert "246810" not in program.send("GET", "/screen").body.decode()
+
+
+def test_stream_moves(program: Program) -> None:
+    answer = stream(program)
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("multipart/x-mixed-replace;")
+    assert answer.headers["Cache-Control"] == "no-store"
+    first, second, third = read_pictures(answer, 3)
+    assert len({first, second, third}) == 3
+    answer.close()
+
+
+def test_snapshot_and_state(program: Program) -> None:
+    snapshot = program.send("GET", "/screen/snapshot.jpg")
+    assert (snapshot.status, snapshot.headers["Content-Type"]) == (200, "image/jpeg")
+    assert snapshot.body.startswith(JPEG_START)
+    state = json.loads(program.send("GET", "/screen/state").body)
+    assert (state["width"], state["height"], state["error"]) == (1280, 720, "")
+
+
+def test_host_sees_and_ends_viewers(program: Program) -> None:
+    answer = stream(program)
+    read_pictures(answer, 2)
+    listed = run("viewers", "--port", str(program.port))
+    assert listed.returncode == 0
+    assert listed.stdout.startswith("127.0.0.1 ")
+    assert "medium" in listed.stdout
+    assert run("kick", "--port", str(program.port), "127.0.0.1").stdout == "1 streams ended\n"
+    while answer.read1(65536):
+        pass  # the stream has an end
+    assert run("viewers", "--port", str(program.port)).stdout == "0 viewers\n"
+    answer.close()
+
+
+def test_host_commands_need_a_server() -> None:
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        port = free.getsockname()[1]
+    done = run("viewers", "--port", str(port))
+    assert done.returncode == 1
+    assert f"no server answers on port {port}" in done.stderr
+
+
+def test_gateway_answers_beside_the_stream(program: Program) -> None:
+    answer = stream(program)
+    read_pictures(answer, 1)
+    assert program.get("v=1.0&method=matrix.api.class-func&name=jim").response == {"name": "jim"}
+    answer.close()
+
+
+def test_signal_ends_it_while_somebody_watches() -> None:
+    with running(*SCREEN) as program:
+        answer = stream(program)
+        read_pictures(answer, 1)
+        started = time.monotonic()
+        program.signal(signal.SIGTERM)
+        assert program.wait(5) == 0
+        assert time.monotonic() - started < 3
+        answer.close()
+
+
+WRONG = [
+    (("--screen-source", "scren"), "screen"),
+    (("--screen-pin", "abc"), "a PIN has 4 to 12 digits"),
+    (("--screen-fps", "0"), "screen_fps must be 0.1 to 60, not 0.0"),
+    (("--screen-quality", "101"), "screen_quality must be 1 to 100, not 101"),
+    (("--screen-max-viewers", "0"), "screen_max_viewers must be at least 1, not 0"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_wrong_setting(arguments: tuple[str, ...], message: str) -> None:
+    done = run("serve", "--port", "0", "--screen", *arguments)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_machine_without_a_screen_says_so(tmp_path: Path) -> None:
+    env = {name: "" for name in ("DISPLAY", "WAYLAND_DISPLAY") if name in environment()}
+    with running("--screen", env=env) as program:
+        answer = stream(program)
+        (notice,) = read_pictures(answer, 1)
+        assert notice.startswith(JPEG_START)
+        state = json.loads(program.send("GET", "/screen/state").body)
+        assert state["error"]
+        assert "--screen-source test" in state["advice"]
+        assert program.send("GET", "/screen/snapshot.jpg").status == 503
+        assert program.get("v=1.0&method=matrix.api.class-func&name=jim").meta[0] == 1000
+        answer.close()
