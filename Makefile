@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format bench clean
+.PHONY: run test lint format bench bench-screen clean
 
 run: $(VENV)/run.done
 	$(BIN)/python run.py $(ARGS)
@@ -22,6 +22,9 @@ format: $(VENV)/dev.done
 
 bench: $(VENV)/bench.done
 	$(BIN)/python -m benchmarks.gateway $(ARGS)
+
+bench-screen: $(VENV)/bench.done
+	$(BIN)/python -m benchmarks.screen $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis

@@ -16,7 +16,7 @@ from benchmarks.load import CONNECTIONS, Load
 from benchmarks.measures import Figure, Results, figures, ratios_of_rounds
 from benchmarks.servers import Cores
 
-__all__ = ["Environment", "as_json", "as_text", "conditions", "environment_of"]
+__all__ = ["Environment", "aligned", "as_json", "as_targets", "as_text", "conditions", "environment_of", "rounded"]
 
 Environment = dict[str, Any]
 
@@ -39,7 +39,7 @@ def environment_of(cores: Cores, rounds: int, seconds: int) -> Environment:
 
 def as_text(results: Results, environment: Environment) -> str:
     """Two tables in Markdown, aligned so that they read well in a terminal."""
-    return "\n".join([conditions(environment), "", *_servers(results), "", *_targets(figures(results))])
+    return "\n".join([conditions(environment), "", *_servers(results), "", *as_targets(figures(results))])
 
 
 def conditions(environment: Environment) -> str:
@@ -62,7 +62,7 @@ def _servers(results: Results) -> list[str]:
     for case in CASES:
         rate, p99, cpu = _medians(results.rounds[case.key])
         rows.append((case.key, case.name, f"{rate:,.0f}", f"{p99:.1f}", f"{cpu:.0f}"))
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _medians(loads: list[Load]) -> tuple[float, float, float]:
@@ -71,7 +71,7 @@ def _medians(loads: list[Load]) -> tuple[float, float, float]:
     return rate, p99, cpu
 
 
-def _targets(measured: Iterable[Figure]) -> list[str]:
+def as_targets(measured: Iterable[Figure]) -> list[str]:
     rows = [("", "measured", "target", "", "")]
     for figure in measured:
         value, target = _number(figure.value), _number(figure.target)
@@ -84,7 +84,7 @@ def _targets(measured: Iterable[Figure]) -> list[str]:
                 figure.note,
             )
         )
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _number(value: float) -> str:
@@ -93,7 +93,7 @@ def _number(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
@@ -111,10 +111,10 @@ def as_json(results: Results, environment: Environment) -> str:
                 f"{ratio.over}/{ratio.under}": [round(one, 3) for one in ratios_of_rounds(results.rounds, ratio)]
                 for ratio in RATIOS
             },
-            "figures": [_rounded(asdict(figure)) | {"verdict": figure.verdict} for figure in figures(results)],
+            "figures": [rounded(asdict(figure)) | {"verdict": figure.verdict} for figure in figures(results)],
             "start_seconds": [round(seconds, 3) for seconds in results.starts],
             "memory": {"idle": round(results.memory.idle, 2), "curve": results.memory.curve},
-            "stall": _rounded(asdict(results.stall)),
+            "stall": rounded(asdict(results.stall)),
         },
         ensure_ascii=False,
         indent=2,
@@ -124,8 +124,8 @@ def as_json(results: Results, environment: Environment) -> str:
 def _server(name: str, loads: list[Load]) -> dict[str, Any]:
     rate, p99, cpu = _medians(loads)
     medians = {"requests_per_second": rate, "p99_ms": p99, "cpu_us": cpu}
-    return {"name": name, **_rounded(medians), "rounds": [_rounded(asdict(load)) for load in loads]}
+    return {"name": name, **rounded(medians), "rounds": [rounded(asdict(load)) for load in loads]}
 
 
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+def rounded(values: dict[str, Any]) -> dict[str, Any]:
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in values.items()}

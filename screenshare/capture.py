@@ -180,7 +180,9 @@ class Capture:
             while (task := self._next_task()) is not None:
                 self._serve(task)
         finally:
-            self._running = False
+            with self._condition:
+                if self._thread is threading.current_thread():  # no successor waits for this one yet
+                    self._running = False
             self._close_source()
 
     def _next_task(self) -> _Task | None:

@@ -103,6 +103,7 @@ class _Channel:
     def leave(self) -> None:
         self.viewers -= 1
         if not self.viewers:
+            # What the thread offers just now may be lost: it is asked anew for the next viewer.
             self.frame = self._offered = None
             self._made.clear()
             if self._timer is not None:
@@ -130,8 +131,9 @@ class _Channel:
         return made
 
     def _publish(self) -> None:
-        self._posted = False  # before the frame is taken, so that none is missed
-        offered, self._offered = self._offered, None
+        # The thread may offer the next frame at any moment: so the flag comes first, and nothing is set here.
+        self._posted = False
+        offered = self._offered
         if offered is not None and self.viewers:
             self.frame = offered
             self._made.clear()
