@@ -13,8 +13,8 @@ fresh server:
 5. One viewer behind a link of 20 Mbit, where network namespaces can be made (root, Debian's iproute2).
 
 How to read it: the delay is from the moment when the desktop begins a change to the last byte of the picture
-that shows it at the viewer, for a sample over all viewers. fps counts parts, whether or not they differ: the seed's
-code sends the same picture again where the screen doesn't change, or more slowly than it captures. CPU is of the
+that shows it at the viewer, for a sample over all viewers. fps counts parts, "new" only
+those that differ from the one before: the seed's code sends what it captures, changed or not. CPU is of the
 server's process only, in % of one core; RSS is its largest, in units of 1 000 000 bytes; kB is the mean JPEG.
 "others %" is what programs that have nothing to do with this used meanwhile, of one core: a measurement that was
 much disturbed is made anew, as long as the run stays under six minutes. With 200 viewers it is the viewers' core

@@ -28,13 +28,13 @@ _BAR = 0.27
 def draw_screen(path: Path, results: Results, caption: str) -> None:
     """Writes a PNG."""
     figure, (fps, delay, cpu) = plt.subplots(1, 3, figsize=(13, 5.2), dpi=150)
-    _panel(fps, results, "Frames a second of each viewer", lambda seen: seen.fps, "{:.0f}")
-    _panel(delay, results, "Change to last byte, median ms, line to 95 %", lambda seen: seen.delay * 1000, "{:.0f}")
+    _panel(fps, results, "New pictures a second at each viewer", lambda seen: seen.new_fps, "{:.0f}")
+    _panel(delay, results, "Change to last byte, median ms; line to 95 %", lambda seen: seen.delay * 1000, "{:.0f}")
     _whiskers(delay, results)
     _panel(cpu, results, "Server's CPU, % of one core", lambda seen: seen.cpu, "{:.0f}")
-    for value, name in ((25, "target woken"), (40, "polled")):
+    for value, name in ((25, "woken"), (40, "polled")):
         delay.axhline(value, color=_LINE, linewidth=0.8, linestyle="--", zorder=0)
-        delay.text(3.5, value, f" {name} {value}", color=_LINE, fontsize=8, va="bottom", ha="right")
+        delay.text(3.47, value, f"{name}:\n{value} ms", color=_LINE, fontsize=8, va="center")
     cpu.axhline(100, color=_LINE, linewidth=0.8, linestyle="--", zorder=0)
     handles = [plt.Rectangle((0, 0), 1, 1, color=_COLOURS[case.key]) for case in (WOKEN, POLLED, SEED)]
     names = [case.name for case in (WOKEN, POLLED, SEED)]
@@ -53,6 +53,7 @@ def _panel(axes: Axes, results: Results, title: str, value_of: Callable[[Watch],
         axes.text(place, value, form.format(value), ha="center", va="bottom", fontsize=9, color=_INK)
     axes.set_title(title, fontsize=11, loc="left", color=_INK)
     axes.set_xticks(range(len(MOVING)), [str(viewers) for viewers in MOVING])
+    axes.set_xlim(-0.55, 3.42)
     axes.set_xlabel("viewers", color=_FAINT)
     axes.tick_params(axis="x", length=0)
     axes.tick_params(axis="y", colors=_FAINT)

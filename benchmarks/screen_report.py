@@ -63,6 +63,7 @@ def _watches(results: Results) -> list[str]:
             "viewers",
             "fps: median",
             "worst",
+            "new",
             "delay ms: median",
             "95 %",
             "CPU %",
@@ -85,7 +86,7 @@ def _watches(results: Results) -> list[str]:
 def _row(name: str, seen: Watch, *, still: bool = False) -> tuple[str, ...]:
     delays = ("–", "–") if still else (f"{seen.delay * 1000:.0f}", f"{seen.delay_95 * 1000:.0f}")
     return (
-        *(name, str(seen.viewers), f"{seen.fps:.1f}", f"{seen.worst_fps:.1f}", *delays),
+        *(name, str(seen.viewers), f"{seen.fps:.1f}", f"{seen.worst_fps:.1f}", f"{seen.new_fps:.1f}", *delays),
         *(f"{seen.cpu:.1f}" if seen.cpu < 10 else f"{seen.cpu:.0f}", f"{seen.megabytes:.0f}", str(seen.threads)),
         *(f"{seen.jpeg_kb:.0f}", f"{seen.others:.0f}"),
     )

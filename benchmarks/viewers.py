@@ -1,8 +1,9 @@
 """Viewers of a stream in one process: ``python -m benchmarks.viewers --help``.
 
 It prints ``begin`` and ``end`` at both ends of what it measures, then one line of JSON: the parts that each
-viewer got, the delays of a sample of them, and the mean size of a JPEG. A delay is from the time that the
-binary clock in the picture shows, which is when its change began, to the picture's last byte here, in seconds.
+viewer got, how many of all were new pictures, the delays of a sample of them, and the mean size of a JPEG. A delay
+is from the time that the binary clock in the picture shows, which is when its change began, to the picture's last
+byte here, in seconds.
 
 The viewers read from plain sockets into one small buffer and keep only the sampled pictures, which are decoded
 after the end, so that looking disturbs little. Silent viewers ask for the stream and never read; one that is
@@ -43,6 +44,7 @@ class Sight:
     sample_every: int
     parts: list[int]
     bytes: int = 0
+    new: int = 0
     samples: list[tuple[bytes, float]] = field(default_factory=list)
     measuring: bool = False
     turn: Iterator[int] = field(default_factory=count)
@@ -59,7 +61,7 @@ class _Viewer(asyncio.BufferedProtocol):
         self._request = request
         self._head = b""
         self._left = 0
-        self._length = 0
+        self._length = self._last_length = 0
         self._sample: bytearray | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -107,8 +109,11 @@ class _Viewer(asyncio.BufferedProtocol):
         if sight.measuring:
             sight.parts[self._number] += 1
             sight.bytes += self._length
+            # Pictures of the same length in a row are, but for one in hundreds, the same picture.
+            sight.new += self._length != self._last_length
             if sample is not None:
                 sight.samples.append((bytes(sample), time.time()))
+        self._last_length = self._length
 
 
 def main() -> None:
@@ -166,6 +171,7 @@ def _summary(sight: Sight) -> dict[str, object]:
     delays = [delay for jpeg, seen in sight.samples if (delay := _delay(jpeg, seen)) is not None]
     return {
         "parts": sight.parts,
+        "new": sight.new,
         "delays": delays,
         "unreadable": len(sight.samples) - len(delays),
         "jpeg_bytes": sight.bytes / max(1, sum(sight.parts)),
