@@ -52,7 +52,7 @@ def _link() -> Iterator[None]:
         yield
     finally:
         for name in (_SERVER, _VIEWER):
-            if os.path.exists(f"/run/netns/{name}"):  # noqa: PTH110
+            if os.path.exists(f"/run/netns/{name}"):  # noqa: PTH110 (a file of the system, not of ours)
                 _run(["ip", "netns", "delete", name])
 
 

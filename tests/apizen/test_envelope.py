@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy
 import pydantic
 import pytest
 from hypothesis import example, given, settings
@@ -525,3 +526,8 @@ def test_response_key(key):
 def test_bytes_are_base64_of_any_length():
     body = bytes(range(256)) * 3
     assert base64.b64decode(json.loads(in_json(body))) == body
+
+
+def test_numpy_values():
+    values = [numpy.float64(1.5), numpy.int64(2), numpy.bool_(True), numpy.array([1, 2])]
+    assert in_json(values) == "[1.5,2,true,[1,2]]"
