@@ -9,7 +9,7 @@ from typing import Any
 from tornado.web import Application
 
 from apizen.gateway import Gateway
-from apizen.handler import Front, UnknownPath, log_access
+from apizen.handler import Front, UnknownPath
 from apizen.multipart import parse_multipart
 from apizen.runner import Runner
 from apizen.server import Service
@@ -55,6 +55,5 @@ def make_app(
         list(handlers),
         default_handler_class=UnknownPath,
         default_handler_args={"gateway": gateway},
-        log_function=log_access,
     )
     return App(settings, catalogue, gateway, runner, Front(gateway, application, settings.max_body), services)

@@ -3,9 +3,10 @@
 `Gateway.handle` takes a `Request` and gives a `Response`, or an awaitable of one where the function does
 not run inline. It does no IO and knows no server: what it needs of the world is handed to it.
 
-The order in which a request is judged: the query string, format (1011), method and v missing (1012,
-1004), the body, the version (1005, 1006), the method (1013, 1020, 1016), the form of the answer (1034),
-the verb (1019), then the arguments in the order of the signature (1018, 1021, 1022).
+The order in which a request is judged: the doors, which know the caller's address only (1001, 1002, 1003);
+the query string, format (1011), method and v missing (1012, 1004), the body, the version (1005, 1006), the
+method (1013, 1020, 1016), the form of the answer (1034), the verb (1019), the guards of the endpoint, then
+the arguments in the order of the signature (1018, 1021, 1022).
 
 >>> from apizen import ApiMethodBase, version
 >>> from apizen.version import Registry
@@ -25,49 +26,56 @@ import contextlib
 import contextvars
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import lru_cache, partial
+from operator import attrgetter
+from time import perf_counter
 from typing import Any
 from urllib.parse import quote
 
 from apizen.envelope import Envelope, plain
-from apizen.exception import ApiException, ApiSysExceptions, printable
-from apizen.message import Request, Response, header, request_id_of
+from apizen.exception import SUCCESS_CODE, ApiException, ApiSysExceptions, printable
+from apizen.guard import Admission, Guard
+from apizen.message import Call, Request, Response, header, request_id_of
 from apizen.parameters import MultipartParser, Parameters, no_multipart
 from apizen.runner import Runner
 from apizen.version import VERBS, Catalogue, Endpoint
 
-__all__ = ["Gateway"]
+__all__ = ["Door", "Gateway"]
 
 logger = logging.getLogger(__name__)
 
 _CONTENT_TYPES = {False: "application/json; charset=utf-8", True: "application/xml; charset=utf-8"}
 _FORMATS = {"json": False, "xml": True}
-_EXPOSED = "X-Request-Id, X-Ignored-Params, Allow, Retry-After"
+_EXPOSED = "X-Request-Id, X-Ignored-Params, Allow, Retry-After, RateLimit, RateLimit-Policy"
 _IGNORED_SHOWN = 20
 _LARGE_BODY = 256 * 1024
 
-Call = Callable[[], Any]
+Function = Callable[[], Any]
+
+#: What every request must pass, told the caller's address. Raises an `ApiException`.
+Door = Callable[[str], None]
 
 
-class _Exchange:
+class _Exchange(Call):
     """What is known of one request while it is answered."""
 
-    __slots__ = ("acceptable", "endpoint", "ignored", "request", "request_id", "xml")
+    __slots__ = ("acceptable", "admitted", "endpoint", "headers", "ignored", "request", "xml")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, address: str) -> None:
+        super().__init__(request_id_of(request.headers), address)
         self.request = request
-        self.request_id = request_id_of(request.headers)
+        self.admitted = 0.0
+        self.headers: list[tuple[str, str]] = []
         self.xml = False
         self.acceptable = True
         self.ignored = ""
         self.endpoint: Endpoint | None = None
 
     @property
-    def names(self) -> tuple[str, str]:
-        """The method and the request, for the log."""
-        method = "no method" if self.endpoint is None else f"{self.endpoint.version} {self.endpoint.name}"
-        return method, self.request_id
+    def name(self) -> str:
+        """The method, for the log."""
+        return "no method" if self.endpoint is None else f"{self.endpoint.version} {self.endpoint.name}"
 
 
 class Gateway:
@@ -75,6 +83,7 @@ class Gateway:
 
     ``response_key`` names the member of the envelope with the result, ``cors_origin`` is the value of
     Access-Control-Allow-Origin (empty: no such header), ``debug`` adds the text of an exception to 1017.
+    ``address_of`` finds a request's caller, ``doors`` are what each of them must pass.
     """
 
     def __init__(
@@ -86,6 +95,8 @@ class Gateway:
         response_key: str = "response",
         cors_origin: str = "*",
         debug: bool = False,
+        address_of: Callable[[Request], str] = attrgetter("peer"),
+        doors: Sequence[Door] = (),
     ) -> None:
         self.catalogue = catalogue
         #: While true every request is answered with 1001.
@@ -95,44 +106,72 @@ class Gateway:
         self._envelope = Envelope(response_key)
         self._debug = debug
         self._cors = _cors_headers(cors_origin)
+        self._address_of = address_of
+        self._doors = tuple(doors)
 
     def handle(self, request: Request) -> Response | Awaitable[Response]:
         """Answers a request. Never raises, whatever a client sends and a function does."""
-        exchange = _Exchange(request)
+        exchange = _Exchange(request, self._address_of(request))
         try:
             if request.verb == "OPTIONS":
                 return self._preflight(exchange)
             if self.draining:
                 raise ApiSysExceptions.missing_system_error
+            for door in self._doors:
+                door(exchange.address)
             if len(request.body) > _LARGE_BODY:
                 return self._handle_large(exchange)
-            endpoint, call = self._judge(exchange)
+            endpoint, parameters = self._judge(exchange)
+            if endpoint.guards and (pending := _admit(exchange, endpoint, parameters)) is not None:
+                return self._handle_admitted(exchange, endpoint, parameters, pending)
+            call = self._bind(exchange, endpoint, parameters)
         except Exception as error:
             return self._failure(exchange, error)
-        answer = self._inline(exchange, endpoint, call) if endpoint.mode == "inline" else None
-        return answer if isinstance(answer, Response) else self._finish(exchange, endpoint, call, answer)
+        return self._start(exchange, endpoint, call)
 
     async def _handle_large(self, exchange: _Exchange) -> Response:
         """Reads a large body in a thread: megabytes of JSON would hold up everybody's calls."""
         try:
-            endpoint, call = await asyncio.to_thread(self._judge, exchange)
+            endpoint, parameters = await asyncio.to_thread(self._judge, exchange)
+            if (pending := _admit(exchange, endpoint, parameters)) is not None:
+                await pending
+            call = await asyncio.to_thread(self._bind, exchange, endpoint, parameters)
         except Exception as error:
             return self._failure(exchange, error)
+        answer = self._start(exchange, endpoint, call)
+        return answer if isinstance(answer, Response) else await answer
+
+    async def _handle_admitted(
+        self, exchange: _Exchange, endpoint: Endpoint, parameters: Parameters, pending: Awaitable[None]
+    ) -> Response:
+        """Goes on when a guard that had to wait has let the call pass."""
+        try:
+            await pending
+            call = self._bind(exchange, endpoint, parameters)
+        except Exception as error:
+            return self._failure(exchange, error)
+        answer = self._start(exchange, endpoint, call)
+        return answer if isinstance(answer, Response) else await answer
+
+    def _start(self, exchange: _Exchange, endpoint: Endpoint, call: Function) -> Response | Awaitable[Response]:
+        exchange.admitted = perf_counter()
         answer = self._inline(exchange, endpoint, call) if endpoint.mode == "inline" else None
-        if isinstance(answer, Response):
-            return answer
-        return await self._finish(exchange, endpoint, call, answer)
+        return answer if isinstance(answer, Response) else self._finish(exchange, endpoint, call, answer)
 
     def refuse(self, request: Request, error: ApiException) -> Response:
         """The answer to a request that the server could not hand over, in the form that it asks for."""
-        exchange = _Exchange(request)
+        exchange = _Exchange(request, self._address_of(request))
         exchange.xml = _accepted(request.headers.get("Accept", "")) is True
         with contextlib.suppress(ApiException):  # the error to report is the one given
             self._choose_format(exchange, Parameters(request._replace(body=b""), no_multipart))
         return self._failure(exchange, error)
 
     async def _finish(
-        self, exchange: _Exchange, endpoint: Endpoint, call: Call, pending: Awaitable[Any] | AsyncIterator[Any] | None
+        self,
+        exchange: _Exchange,
+        endpoint: Endpoint,
+        call: Function,
+        pending: Awaitable[Any] | AsyncIterator[Any] | None,
     ) -> Response:
         """Runs what does not run inline. ``pending`` is what an inline function has left to await."""
         try:
@@ -142,6 +181,7 @@ class Gateway:
                     return answer
                 pending = answer
             result = await self._runner.on_loop(endpoint, call if pending is None else lambda: pending)
+            exchange.ran = perf_counter() - exchange.admitted - exchange.waited
             if exchange.xml and endpoint.raw is None:  # XML takes long to write
                 written: Response = await self._runner.in_thread(
                     endpoint, partial(self._success, exchange, endpoint, result)
@@ -151,7 +191,7 @@ class Gateway:
         except Exception as error:
             return self._failure(exchange, error)
 
-    def _inline(self, exchange: _Exchange, endpoint: Endpoint, call: Call) -> Any:
+    def _inline(self, exchange: _Exchange, endpoint: Endpoint, call: Function) -> Any:
         """The answer of a function that runs here, or what it has left to await."""
         try:
             # In a context of its own: what a function sets is not for the next request of the connection.
@@ -159,22 +199,28 @@ class Gateway:
         except BaseException as error:  # a function may raise anything, SystemExit too
             return self._failure(exchange, error)
 
-    def _run(self, exchange: _Exchange, endpoint: Endpoint, call: Call) -> Any:
+    def _run(self, exchange: _Exchange, endpoint: Endpoint, call: Function) -> Any:
         """Calls the function and writes its answer, both in the thread where this runs."""
-        result = call()
+        started = perf_counter()
+        exchange.waited = started - exchange.admitted
+        result = None
         try:
+            result = call()
             return self._success(exchange, endpoint, result)
         except TypeError:
             if inspect.isawaitable(result) or isinstance(result, AsyncIterator):
                 return result  # a plain function that gives a coroutine, as some decorators make it
             raise
+        finally:
+            exchange.ran = perf_counter() - started
 
-    def _judge(self, exchange: _Exchange) -> tuple[Endpoint, Call]:
-        """The endpoint that is asked for, and the call of its function."""
+    def _judge(self, exchange: _Exchange) -> tuple[Endpoint, Parameters]:
+        """The endpoint that is asked for, and the parameters."""
         request = exchange.request
         parameters = Parameters(request, self._multipart)
         self._choose_format(exchange, parameters)
         method, version = parameters.public("method"), parameters.public("v")
+        exchange.method, exchange.version = method or "", version or ""
         if method is None or version is None:
             parameters.check_form()  # which may be where it stands
         if method is None:
@@ -182,18 +228,24 @@ class Gateway:
         if version is None:
             raise ApiSysExceptions.missing_version("v")
         parameters.read_body()
+        exchange.parameters = parameters.values
         endpoint = exchange.endpoint = self.catalogue.find(version.strip(), method.strip())
+        exchange.method, exchange.version, exchange.registered = endpoint.name, endpoint.version, True
         if not exchange.acceptable and endpoint.raw is None:
             raise ApiSysExceptions.unacceptable_format("应为 application/json 或 application/xml")
         verb = "GET" if request.verb == "HEAD" else request.verb
         if verb not in endpoint.verbs:
             raise ApiSysExceptions.not_allowed_request(headers={"Allow": endpoint.allow})
+        return endpoint, parameters
+
+    def _bind(self, exchange: _Exchange, endpoint: Endpoint, parameters: Parameters) -> Function:
+        """The call of the endpoint's function."""
         plan = endpoint.plan
         if not plan.takes_any:
             exchange.ignored = _listed(parameters.values.keys() - plan.accepted)
         public = parameters.public_values() if plan.takes_any else {}
         positional, named = plan.bind(parameters.values, parameters.repeated, public)
-        return endpoint, partial(plan.function, *positional, **named)
+        return partial(plan.function, *positional, **named)
 
     def _choose_format(self, exchange: _Exchange, parameters: Parameters) -> None:
         asked = parameters.public("format")
@@ -216,26 +268,34 @@ class Gateway:
         else:
             content_type = _CONTENT_TYPES[exchange.xml]
             body = self._envelope.success(plain(result), xml=exchange.xml)
-        return Response(200, self._headers(exchange, content_type), body)
+        exchange.code = SUCCESS_CODE
+        return Response(200, self._headers(exchange, content_type), body, exchange)
 
     def _failure(self, exchange: _Exchange, error: BaseException) -> Response:
         try:
             return self._error_answer(exchange, error)
         except Exception as broken:  # an exception of a function's that can't even be told
-            logger.error("%s raised what can't be answered, request %s", *exchange.names, exc_info=broken)
+            self._log(exchange, "raised what can't be answered", broken)
             return self._error_answer(exchange, ApiSysExceptions.system_error())
 
     def _error_answer(self, exchange: _Exchange, error: BaseException) -> Response:
         if not isinstance(error, ApiException):
-            logger.error("%s failed, request %s", *exchange.names, exc_info=error)
+            self._log(exchange, "failed", error)
             error = ApiSysExceptions.system_error(f"{type(error).__name__}: {error}" if self._debug else None)
+        exchange.code = error.err_code
         body = self._envelope.error(error.err_code, error.message, xml=exchange.xml)
         headers = self._headers(exchange, _CONTENT_TYPES[exchange.xml])
         headers.extend(printable(error.headers).items())
-        return Response(error.status_code, headers, body)
+        return Response(error.status_code, headers, body, exchange)
+
+    def _log(self, exchange: _Exchange, what: str, error: BaseException) -> None:
+        request_id = exchange.request_id
+        known = {"request_id": request_id}
+        logger.error("%s %s, request %s", exchange.name, what, request_id, exc_info=error, extra=known)
 
     def _headers(self, exchange: _Exchange, content_type: str) -> list[tuple[str, str]]:
         headers = [("Content-Type", content_type), ("X-Request-Id", exchange.request_id), *self._cors]
+        headers += exchange.headers
         if exchange.ignored:
             headers.append(("X-Ignored-Params", exchange.ignored))
         return headers
@@ -251,7 +311,28 @@ class Gateway:
                 ("Access-Control-Allow-Headers", asked),
                 ("Access-Control-Max-Age", "86400"),
             ]
-        return Response(204, headers, b"")
+        return Response(204, headers, b"", exchange)
+
+
+def _admit(exchange: _Exchange, endpoint: Endpoint, parameters: Parameters) -> Awaitable[None] | None:
+    """Asks the guards. What is left to await goes on where the first had to wait."""
+    exchange.app_key = parameters.public("app_key") or ""
+    admission = Admission(exchange.request, parameters, exchange.address, endpoint.version, endpoint.name)
+    exchange.headers = admission.headers
+    guards = iter(endpoint.guards)
+    for guard in guards:
+        pending = guard.check(admission)
+        if pending is not None:
+            return _admit_further(admission, pending, guards)
+    return None
+
+
+async def _admit_further(admission: Admission, pending: Awaitable[None], guards: Iterator[Guard]) -> None:
+    await pending
+    for guard in guards:
+        further = guard.check(admission)
+        if further is not None:
+            await further
 
 
 def _raw(content_type: str, result: Any) -> tuple[str, bytes]:

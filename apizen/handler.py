@@ -12,7 +12,7 @@ import asyncio
 import http
 import logging
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -32,14 +32,17 @@ from tornado.web import Application, RequestHandler
 from apizen.connection import Connection
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.gateway import Gateway
-from apizen.message import Request, Response, header
+from apizen.message import Call, Request, Response, header
 
-__all__ = ["GATEWAY_PATH", "EnvelopeHandler", "Front", "UnknownPath", "log_access"]
+__all__ = ["GATEWAY_PATH", "EnvelopeHandler", "Front", "Observer", "UnknownPath"]
 
 GATEWAY_PATH = "/api/router/rest"
 
 logger = logging.getLogger(__name__)
-access_log = logging.getLogger("apizen.access")
+
+#: Is told of each answer of the gateway: the call, the verb, the HTTP status, the bytes of the body that came and
+#: of the answer that went, and the seconds in between.
+Observer = Callable[[Call, str, int, int, int, float], None]
 
 # A client that still sends its body when the answer is out sees a reset instead of the answer; so the
 # body is read and thrown away for a while (as nginx's lingering_close).
@@ -83,10 +86,13 @@ def write_head(response: Response, connection: str | None) -> bytes:
 class Front(HTTPServerConnectionDelegate):
     """Gives each request to the gateway or to the application. ``max_body`` is in bytes."""
 
-    def __init__(self, gateway: Gateway, application: Application, max_body: int) -> None:
+    def __init__(
+        self, gateway: Gateway, application: Application, max_body: int, observers: Sequence[Observer] = ()
+    ) -> None:
         self.gateway = gateway
         self.application = application
         self.max_body = max_body
+        self.observers = tuple(observers)
         #: The calls that run; without a reference a task could be collected before it ends.
         self.tasks: set[asyncio.Future[Response]] = set()
 
@@ -205,10 +211,13 @@ class _Message(HTTPMessageDelegate):
         head = write_head(response, connection)
         # The head goes with the body in one piece: HTTPConnection.write_headers would build and check
         # anew, for each answer, what is known to be right; it takes 25 µs of the 110 a call has.
-        self._connection.write(head if self._start_line.method == "HEAD" else head + response.body)
-        if access_log.isEnabledFor(logging.INFO):
+        sent = head if self._start_line.method == "HEAD" else head + response.body
+        self._connection.write(sent)
+        call = response.call
+        if call is not None:
             seconds = time.perf_counter() - self._started
-            _log_access(response.status, self._start_line.method, self._request().peer, seconds)
+            for observe in self._front.observers:
+                observe(call, self._start_line.method, response.status, self._received, len(sent), seconds)
 
     def _connection_header(self) -> str | None:
         if self._front.gateway.draining:
@@ -294,13 +303,3 @@ class UnknownPath(EnvelopeHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         self.refuse(ApiSysExceptions.unknown_path())
-
-
-def log_access(handler: RequestHandler) -> None:
-    """Logs a request of the application's as the gateway's are logged: without its parameters."""
-    request = handler.request
-    _log_access(handler.get_status(), request.method or "", request.remote_ip or "", request.request_time())
-
-
-def _log_access(status: int, verb: str, peer: str, seconds: float) -> None:
-    access_log.info("%d %s %s %.2f ms", status, verb, peer, seconds * 1000)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import secrets
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["Request", "Response", "header", "request_id_of"]
+__all__ = ["Call", "Request", "Response", "header", "request_id_of"]
 
 
 class Request(NamedTuple):
@@ -25,12 +26,48 @@ class Request(NamedTuple):
     peer: str = ""
 
 
+class Call:
+    """What the record keeps of one call.
+
+    ``version`` and ``method`` are what the client asked for, empty where it did not say; ``registered`` is
+    true where there is such an endpoint. ``app_key`` is proved unless the code is that of a refusal.
+    ``waited`` is the time in seconds until the function began, ``ran`` until its answer was written.
+    ``parameters`` are the business parameters, None where they were not read.
+    """
+
+    __slots__ = (
+        "address",
+        "app_key",
+        "code",
+        "method",
+        "parameters",
+        "ran",
+        "registered",
+        "request_id",
+        "version",
+        "waited",
+    )
+
+    def __init__(self, request_id: str, address: str) -> None:
+        self.request_id = request_id
+        self.address = address
+        self.app_key = ""
+        self.version = ""
+        self.method = ""
+        self.registered = False
+        self.code = 0
+        self.waited = 0.0
+        self.ran = 0.0
+        self.parameters: Mapping[str, Any] | None = None
+
+
 class Response(NamedTuple):
     """An answer. ``headers`` has neither Content-Length nor Date: they are the server's business."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    call: Call | None = None
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:
@@ -40,9 +77,20 @@ def header(headers: Mapping[str, str], name: str) -> str | None:
 
 
 _SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_COUNTER = itertools.count(1)
+
+
 # Unique over processes by the prefix, within one by the counter; os.urandom per request costs more.
 _PREFIX = secrets.token_hex(6)
-_COUNTER = itertools.count(1)
+
+
+def _renew_prefix() -> None:
+    global _PREFIX
+    _PREFIX = secrets.token_hex(6)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_prefix)
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:

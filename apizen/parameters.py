@@ -65,18 +65,29 @@ class Parameters:
     reported by `read_body`, so that what is wrong with the query is reported first.
     """
 
-    __slots__ = ("_form", "_form_error", "_query", "_request", "repeated", "values")
+    __slots__ = (
+        "_form",
+        "_form_error",
+        "_form_repeated",
+        "_query",
+        "_query_repeated",
+        "_request",
+        "repeated",
+        "values",
+    )
 
     def __init__(self, request: Request, multipart: MultipartParser) -> None:
         if len(request.query) > MAX_QUERY:
             raise ApiSysExceptions.bad_request(f"查询串超过 {MAX_QUERY} 个字符")
         self._request = request
+        self._query_repeated: dict[str, list[Any]] = {}
+        self._query: Mapping[str, Any] = _fields(request.query, self._query_repeated, "查询串")
         #: All the values of each name that came more than once in its source.
-        self.repeated: dict[str, list[Any]] = {}
-        self._query: Mapping[str, Any] = _fields(request.query, self.repeated, "查询串")
+        self.repeated: dict[str, list[Any]] = self._query_repeated
         #: The last value of each business parameter.
         self.values: Mapping[str, Any] = self._query
         self._form: Mapping[str, Any] = {}
+        self._form_repeated: dict[str, list[Any]] = {}
         self._form_error: ApiException | None = None
         if request.body:
             try:
@@ -95,6 +106,21 @@ class Parameters:
         """The public parameters that were sent, as they came."""
         found = ((name, self.public(name)) for name in PUBLIC_PARAMETERS)
         return {name: value for name, value in found if value is not None}
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every text that came in the query string and then in the form, in order; no files."""
+        sources = ((self._query, self._query_repeated), (self._form, self._form_repeated))
+        return [
+            (name, value)
+            for fields, repeated in sources
+            for name, last in fields.items()
+            for value in repeated.get(name, (last,))
+            if isinstance(value, str)
+        ]
+
+    def json_body(self) -> bytes:
+        """The body as it came if it is a JSON document, else nothing."""
+        return b"" if self._form or self.values is self._query else self._request.body
 
     def check_form(self) -> None:
         """Raises what is wrong with the form: 1011, 1024 or 1025."""
@@ -123,9 +149,8 @@ class Parameters:
 
     def _add(self, later: Mapping[str, Any]) -> None:
         self.values = {**self._query, **later}
-        if later is not self._form:
-            for name in later:
-                self.repeated.pop(name, None)
+        kept = {name: values for name, values in self._query_repeated.items() if name not in later}
+        self.repeated = {**kept, **(self._form_repeated if later is self._form else {})}
 
     def _read_form(self, multipart: MultipartParser) -> Mapping[str, Any]:
         request = self._request
@@ -133,15 +158,9 @@ class Parameters:
         if media.name not in _FORMS:
             return {}
         _refuse_encoding(request.headers, media)
-        repeated: dict[str, list[Any]] = {}
         if media.name == "application/x-www-form-urlencoded":
-            form = _fields(request.body.decode("latin-1"), repeated, "表单")
-        else:
-            form = _parts(multipart, request.body, media.boundary, repeated)
-        for name in form:
-            self.repeated.pop(name, None)
-        self.repeated.update(repeated)
-        return form
+            return _fields(request.body.decode("latin-1"), self._form_repeated, "表单")
+        return _parts(multipart, request.body, media.boundary, self._form_repeated)
 
 
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})

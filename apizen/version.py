@@ -24,6 +24,8 @@ run         ``'thread'``, or ``'inline'`` for a function that only  ``'thread'``
 timeout     seconds until 1029                                      the setting
 raw         True sends bytes or text without an envelope; a text    False
             is the Content-Type to send them with
+auth        ``'sign'`` takes signed calls only                      the setting
+rate        calls of one caller, as ``'100/minute'``; None for any  the setting
 =========== ======================================================= ====================
 
 `Registry.catalogue` compiles all of it once. What is wrong with an entry stands in `Catalogue.problems`
@@ -40,6 +42,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from apizen.exception import ApiSysExceptions, hint_at
+from apizen.guard import Guard, GuardFactory
 from apizen.signature import CallPlan, SignatureError
 
 __all__ = [
@@ -59,7 +62,8 @@ RunMode = Literal["thread", "inline", "loop"]
 
 # The seed's document writes some of these names in two ways.
 _TABLES = ("support_methods", "api_methods")
-_KEYS = ("func", "method", "methods", "enable", "run", "timeout", "raw")
+_KEYS = ("func", "method", "methods", "enable", "run", "timeout", "raw", "auth", "rate")
+_GUARDED = ("auth", "rate")
 
 Class = TypeVar("Class", bound=type)
 
@@ -133,6 +137,8 @@ class Endpoint:
     timeout: float
     #: The Content-Type of a raw answer; None where the answer is an envelope.
     raw: str | None
+    #: What a call must pass, in this order.
+    guards: tuple[Guard, ...] = ()
 
     @property
     def allow(self) -> str:
@@ -191,6 +197,14 @@ def _is_version(name: str) -> bool:
     return len(name) <= 64 and name.isprintable() and not any(map(str.isspace, name))
 
 
+def unguarded(entry: dict[str, object]) -> tuple[Guard, ...]:
+    """The guards of a catalogue that has none: an entry that asks for one must not be open to everybody."""
+    for key, value in entry.items():
+        if value is not None:
+            raise ValueError(f"{key} {value!r} asks for a guard, and nothing here makes guards")
+    return ()
+
+
 class Registry:
     """The versions that an application registers, until the catalogue is made of them."""
 
@@ -210,13 +224,16 @@ class Registry:
             )
         self._versions[name] = (methods, enable)
 
-    def catalogue(self, timeout: float) -> Catalogue:
-        """Compiles what is registered and closes the registry. ``timeout`` is the default in seconds."""
+    def catalogue(self, timeout: float, guards: GuardFactory = unguarded) -> Catalogue:
+        """Compiles what is registered and closes the registry.
+
+        ``timeout`` is the default in seconds, ``guards`` makes what an entry's ``auth`` and ``rate`` ask for.
+        """
         self._closed = True
         compiled: dict[str, Mapping[str, Endpoint | None]] = {}
         problems: list[Problem] = []
         for name, (methods, enable) in self._versions.items():
-            endpoints = _compile(name, methods, timeout, problems)
+            endpoints = _compile(name, methods, timeout, guards, problems)
             if enable:
                 compiled[name] = MappingProxyType(endpoints)
         versions = {name: enable for name, (_, enable) in self._versions.items()}
@@ -224,19 +241,19 @@ class Registry:
 
 
 def _compile(
-    version: str, methods: ApiMethodMeta, timeout: float, problems: list[Problem]
+    version: str, methods: ApiMethodMeta, timeout: float, guards: GuardFactory, problems: list[Problem]
 ) -> dict[str, Endpoint | None]:
     endpoints: dict[str, Endpoint | None] = {}
     for name, entry in methods.entries.items():
         try:
-            endpoints[name] = _endpoint(version, name, entry.value, timeout)
+            endpoints[name] = _endpoint(version, name, entry.value, timeout, guards)
         except ValueError as error:
             endpoints[name] = None
             problems.append(Problem(version, str(name), f"{error}; registered in {_place(entry.owner)}"))
     return endpoints
 
 
-def _endpoint(version: str, name: Any, entry: Any, timeout: float) -> Endpoint:
+def _endpoint(version: str, name: Any, entry: Any, timeout: float, guards: GuardFactory) -> Endpoint:
     if not isinstance(name, str) or not name or name != name.strip():
         raise ValueError(f"a method name must be a text without blanks around it, not {name!r}")
     if not isinstance(entry, dict):
@@ -263,6 +280,7 @@ def _endpoint(version: str, name: Any, entry: Any, timeout: float) -> Endpoint:
         mode=_mode(function, entry),
         timeout=_seconds(entry.get("timeout", timeout)),
         raw=_content_type(entry.get("raw", False)),
+        guards=guards({key: entry[key] for key in _GUARDED if key in entry}),
     )
 
 

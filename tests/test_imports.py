@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 # Each module of the framework may import those before it.
 ORDER = [
     "exception", "document", "coercion", "constraint", "composition", "record", "schema", "signature",
-    "version", "message", "parameters", "envelope", "runner", "gateway", "multipart", "connection",
+    "message", "parameters", "guard", "version", "envelope", "runner", "gateway", "multipart", "connection",
     "handler", "server", "settings", "application", "cli",
 ]  # fmt: skip
 # What each package may import of the others.

@@ -418,3 +418,31 @@ def test_multipart_with_a_continued_parameter(continued):
 @given(st.binary(min_size=1), st.sampled_from([JSON, FORM, MULTIPART]), st.text(st.characters(max_codepoint=255)))
 def test_any_bytes(body, content_type, query):
     assert code_of(query, body, content_type) in (1000, 1011, 1021, 1025)
+
+
+# What is signed
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "content_type", "pairs", "json_body"),
+    [
+        ("", b"", None, [], b""),
+        ("b=2&a=1", b"", None, [("b", "2"), ("a", "1")], b""),
+        ("a=1&b=0&a=&a=2", b"", None, [("a", "1"), ("a", ""), ("a", "2"), ("b", "0")], b""),
+        ("a=1", b"a=2&a=3&c=%E5%BC%A0", FORM, [("a", "1"), ("a", "2"), ("a", "3"), ("c", "张")], b""),
+        ("a=1&a=2", b'{"a": 3 }', JSON, [("a", "1"), ("a", "2")], b'{"a": 3 }'),
+        ("a=1", b"{}", JSON + "; charset=utf-8", [("a", "1")], b"{}"),
+        (
+            "a=1",
+            part("b", b"2") + part("f", b"\xff", file="x") + part("b", b"3") + END,
+            MULTIPART,
+            [("a", "1"), ("b", "2"), ("b", "3")],
+            b"",
+        ),
+    ],
+)
+def test_pairs_and_json_body(
+    query: str, body: bytes, content_type: str | None, pairs: list[tuple[str, str]], json_body: bytes
+) -> None:
+    found = parameters(query, body, content_type)
+    assert (found.pairs(), found.json_body()) == (pairs, json_body)

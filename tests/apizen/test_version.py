@@ -397,11 +397,11 @@ def test_entry_raw(given, raw):
         ({"func": one, "enabel": True}, "unknown key 'enabel' in its entry, did you mean 'enable'?"),
         (
             {"func": one, "xyz": 1},
-            "unknown key 'xyz' in its entry, known are: enable, func, method, methods, raw, run, timeout",
+            "unknown key 'xyz' in its entry, known are: auth, enable, func, method, methods, rate, raw, run, timeout",
         ),
         (
             {"func": one, 5: 1},
-            "unknown key 5 in its entry, known are: enable, func, method, methods, raw, run, timeout",
+            "unknown key 5 in its entry, known are: auth, enable, func, method, methods, rate, raw, run, timeout",
         ),
         ({"func": one, "enable": "no"}, "enable must be True or False, not 'no'"),
         ({"func": one, "enable": None}, "enable must be True or False, not None"),
@@ -494,7 +494,7 @@ def test_all_problems_are_reported():
     ]
 
 
-def test_many_methods_are_registered_in_no_time(tmp_path):
+def test_many_methods_are_registered_in_no_time(tmp_path, monkeypatch):
     lines = [
         "from apizen import ApiMethodBase, version",
         "from apizen.version import Registry",
@@ -510,6 +510,8 @@ def test_many_methods_are_registered_in_no_time(tmp_path):
     specification = importlib.util.spec_from_file_location("many", tmp_path / "many.py")
     module = importlib.util.module_from_spec(specification)
     sys.modules["many"] = module
+    read = []
+    monkeypatch.setattr(inspect, "getsourcelines", read.append)  # what would take longest, many times over
     started = time.perf_counter()
     try:
         specification.loader.exec_module(module)
@@ -517,7 +519,8 @@ def test_many_methods_are_registered_in_no_time(tmp_path):
     finally:
         del sys.modules["many"]
     assert len(catalogue.methods["1.3"]) == 200
-    assert time.perf_counter() - started < 0.5
+    assert read == []
+    assert time.perf_counter() - started < 5
 
 
 class OfAnotherModule:
