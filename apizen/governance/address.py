@@ -1,0 +1,102 @@
+"""Whose call it is: networks, and the caller's address behind trusted proxies.
+
+>>> office = Networks.of(['10.0.0.0/8', '2001:db8::7'])
+>>> '10.1.2.3' in office, '::ffff:10.1.2.3' in office, '192.0.2.1' in office
+(True, True, False)
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from apizen.message import Request, header
+
+__all__ = ["CallerAddress", "Networks"]
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_MAX_HOPS = 20
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str) -> Address | None:
+    """An address; an IPv4 one that is written as IPv6 (RFC 4291, 2.5.5.2) is IPv4."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+class Networks:
+    """A list of networks. Made by `of`."""
+
+    __slots__ = ("_networks",)
+
+    def __init__(self, networks: tuple[Network, ...]) -> None:
+        self._networks = networks
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Networks:
+        """Networks from their texts, an address or CIDR (RFC 4632). Raises ValueError."""
+        return cls(tuple(_network(text) for text in texts))
+
+    def __contains__(self, address: str) -> bool:
+        if not self._networks:
+            return False
+        found = _address(address)
+        return found is not None and any(
+            found.version == network.version and found in network for network in self._networks
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return map(str, self._networks)
+
+    def __len__(self) -> int:
+        return len(self._networks)
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is no address and no network, as 192.0.2.7 or 10.0.0.0/8") from None
+
+
+class CallerAddress:
+    """Finds the address of a request's caller. ``trusted`` are the proxies whose word is taken.
+
+    >>> proxied = Request('GET', '', {'X-Forwarded-For': '192.0.2.7, 10.0.0.2'}, peer='10.0.0.1')
+    >>> CallerAddress(Networks.of(['10.0.0.0/8'])).of(proxied), CallerAddress(Networks.of([])).of(proxied)
+    ('192.0.2.7', '10.0.0.1')
+    """
+
+    __slots__ = ("_trusted",)
+
+    def __init__(self, trusted: Networks) -> None:
+        self._trusted = trusted
+
+    def of(self, request: Request) -> str:
+        """The peer, or behind trusted proxies the first hop from the right that is none of them."""
+        if not self._trusted or request.peer not in self._trusted:
+            return request.peer
+        caller = request.peer
+        for hop in reversed((header(request.headers, "X-Forwarded-For") or "").split(",")[-_MAX_HOPS:]):
+            found = _address(_without_port(hop.strip()))
+            if found is None:  # whoever wrote this is not to be believed: the last known hop is the caller
+                return caller
+            caller = str(found)
+            if caller not in self._trusted:
+                return caller
+        return caller
+
+
+def _without_port(hop: str) -> str:
+    """A hop without the port that some proxies write, ``192.0.2.7:4711`` or ``[2001:db8::7]:4711``."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    host, colon, _ = hop.partition(":")
+    return host if colon and hop.count(":") == 1 else hop
