@@ -1,0 +1,225 @@
+"""What is counted about callers: their calls, the signed calls that were seen, and who is locked out.
+
+A store of counters answers at once, or, where it must ask another machine, gives an awaitable. `settled`
+hides the difference from who asks once, `begun` from who asks several times.
+
+>>> counters = MemoryCounters()
+>>> counters.hit(limits.parse('100/minute'), 'address:192.0.2.7')
+Decision(allowed=True, remaining=99, reset=60.0)
+>>> counters.claim('nonce:12345678:f3a8', 600), counters.claim('nonce:12345678:f3a8', 600)
+(True, False)
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
+
+import limits
+
+from apizen.governance.digest_table import DigestTable, MemoryPages, TableFull, digest_of
+from apizen.governance.window import Decision, Window, decide
+
+__all__ = [
+    "Counters",
+    "CountersError",
+    "Decision",
+    "Hit",
+    "MemoryCounters",
+    "Outcome",
+    "begun",
+    "caller_of",
+    "outcome_of",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: What a store answers: at once, or when it is awaited.
+Outcome: TypeAlias = T | Awaitable[T]
+#: A limit, and the key under which a call counts.
+Hit = tuple[limits.RateLimitItem, str]
+
+MOST_WINDOWS = 200_000
+MOST_LOCKS = 8192
+#: 4 million places of 12 bytes: 2.5 million claims, which are 2000 signed calls a second that are remembered
+#: for 20 minutes, or 4000 for 10.
+CLAIM_BUCKETS = 32_768
+_SWEPT_AT_ONCE = 500
+
+
+class CountersError(Exception):
+    """The store fails."""
+
+
+class Counters(Protocol):
+    """A store of counters. Every method raises `CountersError`, at once or when awaited.
+
+    ``shared`` is True where other processes count in it too, ``waits`` where its answers must be awaited.
+    """
+
+    shared: bool
+    waits: bool
+
+    def hit(self, limit: limits.RateLimitItem, key: str) -> Outcome[Decision]:
+        """Counts a call in a moving window, where that has room."""
+
+    def hit_all(self, hits: Sequence[Hit]) -> Outcome[list[Decision]]:
+        """Counts a call under several limits, or under none of them when one has no room."""
+
+    def claim(self, key: str, seconds: float) -> Outcome[bool]:
+        """True for whoever claims a key first; it can be claimed again after the seconds."""
+
+    def lock(self, key: str, seconds: float) -> Outcome[None]:
+        """Locks somebody out."""
+
+    def locks(self) -> Outcome[Mapping[str, float]]:
+        """Who is locked out, until which `time.time`."""
+
+    def close(self) -> Outcome[None]: ...
+
+
+def begun(counters: Counters, work: Coroutine[Any, Any, T]) -> Outcome[T]:
+    """What a coroutine gives that awaits nothing but outcomes of this store: at once, if the store never waits.
+
+    So code that asks a store is written once, and a store in memory needs no event loop.
+    """
+    if counters.waits:
+        return work
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return cast(T, done.value)
+    raise RuntimeError(f"{type(counters).__name__} waits, though it says that it does not")
+
+
+async def outcome_of(outcome: Outcome[T]) -> T:
+    """What a store answers."""
+    return await outcome if isinstance(outcome, Awaitable) else outcome
+
+
+def settled(ask: Callable[[], Outcome[T]], act: Callable[[T], R], failed: Callable[[CountersError], R]) -> Outcome[R]:
+    """What ``act`` makes of one answer, or ``failed`` of the error: at once if it is there, else when awaited."""
+    try:
+        outcome = ask()
+    except CountersError as error:
+        return failed(error)
+    if isinstance(outcome, Awaitable):
+        return _settled_later(outcome, act, failed)
+    return act(outcome)
+
+
+async def _settled_later(outcome: Awaitable[T], act: Callable[[T], R], failed: Callable[[CountersError], R]) -> R:
+    try:
+        answer = await outcome
+    except CountersError as error:
+        return failed(error)
+    return act(answer)
+
+
+@lru_cache(maxsize=4096)
+def caller_of(address: str) -> str:
+    """What an address counts as: an IPv6 network of 64 bits is one caller, who has all of its addresses.
+
+    >>> caller_of('192.0.2.7'), caller_of('2001:db8::a:b:c:d')
+    ('192.0.2.7', '2001:db8::/64')
+    """
+    if ":" not in address:
+        return address
+    try:
+        found = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
+
+
+class MemoryCounters:
+    """Counters of one process.
+
+    Memory is bounded: 48 MB of claims and some 400 bytes (at most 2 KB) for each of 200 000 callers, who are
+    forgotten when they were idle for their window. What is live is never forgotten for something new: a full
+    store raises `CountersError`.
+    """
+
+    shared = False
+    waits = False
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        # For each length of a window its callers, who called last at the end: the idle ones come first.
+        self._windows: dict[tuple[int, int], OrderedDict[str, Window]] = {}
+        self._held = 0
+        self._sweep_at = 0.0
+        self._claims = DigestTable(MemoryPages(DigestTable.size(CLAIM_BUCKETS)), CLAIM_BUCKETS)
+        self._locks: dict[str, float] = {}
+
+    def hit(self, limit: limits.RateLimitItem, key: str) -> Decision:
+        return self.hit_all(((limit, key),))[0]
+
+    def hit_all(self, hits: Sequence[Hit]) -> list[Decision]:
+        now = self._clock()
+        if now >= self._sweep_at or self._held >= MOST_WINDOWS:
+            self._sweep(now)
+        held = self._held
+        decisions = decide([(limit, self._window(limit, key)) for limit, key in hits], now)
+        if self._held > held:
+            self._sweep(now)
+        return decisions
+
+    def _window(self, limit: limits.RateLimitItem, key: str) -> Window:
+        kind = limit.amount, limit.get_expiry()
+        windows = self._windows.get(kind)
+        if windows is None:
+            windows = self._windows[kind] = OrderedDict()
+        window = windows.get(key)
+        if window is not None:
+            windows.move_to_end(key)
+            return window
+        if self._held >= MOST_WINDOWS:
+            raise CountersError(f"{MOST_WINDOWS} callers are counted already")
+        self._held += 1
+        window = windows[key] = Window()
+        return window
+
+    def _sweep(self, now: float) -> None:
+        """Forgets some callers who are idle. Done for every new caller and once a second."""
+        self._sweep_at = now + 1
+        for (_, seconds), windows in self._windows.items():
+            for _ in range(_SWEPT_AT_ONCE):
+                if not windows:
+                    break
+                key, window = next(iter(windows.items()))
+                window.forget(now, seconds)
+                if window.total:
+                    break
+                del windows[key]
+                self._held -= 1
+
+    def claim(self, key: str, seconds: float) -> bool:
+        now = self._clock()
+        digest = digest_of(key)
+        try:
+            place = self._claims.find(digest, now)
+        except TableFull:
+            raise CountersError("too many claims are remembered already") from None
+        if not place.found:
+            self._claims.keep(digest, place, now + seconds)
+        return not place.found
+
+    def lock(self, key: str, seconds: float) -> None:
+        if len(self._locks) >= MOST_LOCKS:
+            self._locks = dict(self.locks())
+        if len(self._locks) >= MOST_LOCKS and key not in self._locks:
+            raise CountersError(f"{MOST_LOCKS} callers are locked out already")
+        self._locks[key] = self._clock() + seconds
+
+    def locks(self) -> Mapping[str, float]:
+        now = self._clock()
+        return {key: until for key, until in self._locks.items() if until > now}
+
+    def close(self) -> None:
+        """Nothing to close."""

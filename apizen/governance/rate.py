@@ -1,0 +1,183 @@
+"""The rate limit: how many calls a caller may make in a time, 1027 beyond it.
+
+A method's limit counts each caller by itself, an app by its app_key, else an address, and all versions of the
+method together. The total counts a caller's calls to all methods. An app with a rate of its own has that
+instead of the total. A call that one limit refuses does not count under the other.
+
+Every answer of a limited method tells what is left (draft-ietf-httpapi-ratelimit-headers-11)::
+
+    RateLimit-Policy: "method";q=100;w=60, "total";q=1000;w=60
+    RateLimit: "method";r=99;t=60, "total";r=999;t=60
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+import limits
+
+from apizen.exception import ApiException, ApiSysExceptions
+from apizen.governance.counters import Counters, CountersError, Decision, Hit, Outcome, caller_of, settled
+from apizen.governance.quiet import Seldom
+from apizen.guard import Admission, Guard
+
+__all__ = ["Rates", "parse_rate"]
+
+logger = logging.getLogger(__name__)
+
+_MOST_CALLS = 1_000_000_000
+_LONGEST = 366 * 24 * 60 * 60
+_NO_TIME = re.compile(r"(/|per)\s*0+\s*[a-z]", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1024)
+def parse_rate(text: str) -> limits.RateLimitItem:
+    """The limit that a text says. Raises ValueError.
+
+    >>> parse_rate('100/minute'), parse_rate('5 per 10 seconds').get_expiry()
+    (100 per 1 minute, 10)
+    >>> parse_rate('100')
+    Traceback (most recent call last):
+    ValueError: a rate is written as 100/minute or 5/10 seconds, with second, minute, hour or day, not '100'
+    """
+    try:
+        (limit,) = limits.parse_many(text)
+    except ValueError:
+        raise ValueError(
+            "a rate is written as 100/minute or 5/10 seconds, with second, minute, hour or day, not " + repr(text)
+        ) from None
+    # limits reads a time of 0 as 1.
+    if not 1 <= limit.amount <= _MOST_CALLS or limit.get_expiry() > _LONGEST or _NO_TIME.search(text):
+        raise ValueError(f"a rate must be of 1 to {_MOST_CALLS} calls in 1 second to 366 days, not {text!r}")
+    return limit
+
+
+class _Rule(NamedTuple):
+    """A limit, its name in the headers, and what its 1027 says is limited."""
+
+    name: str
+    limit: limits.RateLimitItem
+    what: str
+
+
+class _Rules:
+    """The limits of one call, strictest scope first; ``policy`` is their header."""
+
+    __slots__ = ("_rules", "policy")
+
+    def __init__(self, *rules: _Rule) -> None:
+        self._rules = rules
+        self.policy = ", ".join(f'"{name}";q={limit.amount};w={limit.get_expiry()}' for name, limit, _ in rules)
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def hits(self, caller: str, method: str) -> list[Hit]:
+        return [
+            (limit, f"method:{caller}:{method}" if name == "method" else f"{name}:{caller}")
+            for name, limit, _ in self._rules
+        ]
+
+    def state(self, decisions: list[Decision]) -> str:
+        """The header RateLimit."""
+        return ", ".join(
+            f'"{rule.name}";r={decision.remaining};t={math.ceil(decision.reset)}'
+            for rule, decision in zip(self._rules, decisions, strict=True)
+        )
+
+    def refusal(self, decisions: list[Decision]) -> ApiException | None:
+        """The 1027 of a call that was not counted."""
+        refusing = [pair for pair in zip(self._rules, decisions, strict=True) if not pair[1].allowed]
+        if not refusing:
+            return None
+        rule, decision = max(refusing, key=lambda pair: pair[1].reset)
+        wait = max(1, math.ceil(decision.reset))
+        return ApiSysExceptions.too_many_requests(
+            f"{rule.what}每 {rule.limit.get_expiry()} 秒最多调用 {rule.limit.amount} 次，请在 {wait} 秒后重试",
+            headers={"Retry-After": str(wait)},
+        )
+
+
+@lru_cache(maxsize=4096)
+def _rules(method: str, total: str, app: str) -> _Rules:
+    """The limits of three rates, of which each may be empty. Raises ValueError."""
+    scopes = [("method", method, "该方法"), ("app", app, "该应用")]
+    if not app:
+        scopes.append(("total", total, "所有方法合计"))
+    return _Rules(*(_Rule(name, parse_rate(rate), what) for name, rate, what in scopes if rate))
+
+
+class Rates:
+    """Makes the guards of rates. Raises ValueError for a rate that is none.
+
+    ``default`` is the rate of a method whose entry has no key ``rate``, ``total`` that of a caller over all
+    methods; empty for none. ``fail_open`` lets calls pass while the store fails, else they are answered 1030.
+    """
+
+    def __init__(self, counters: Counters, *, default: str, total: str, fail_open: bool) -> None:
+        _rules(default, total, "")
+        self.default = default
+        self._counters = counters
+        self._total = total
+        self._fail_open = fail_open
+        self._seldom = Seldom(logger, 60)
+
+    def guard(self, rate: object, *, signed: bool = True) -> Guard | None:
+        """The guard of a method, of which ``rate`` is the value of its entry, or `default`.
+
+        None where nothing limits it: for the rate None, which takes it out of the total too, and where there
+        is neither a rate nor a total, unless ``signed`` calls may come from an app with a rate of its own.
+        Raises ValueError.
+        """
+        if rate is None:
+            return None
+        if not isinstance(rate, str):
+            raise ValueError(f"rate must be a text as 100/minute, or None for no limit, not {rate!r}")
+        rules = _rules(rate, self._total, "")
+        return _RateGuard(self, rate) if rules or signed else None
+
+    def check(self, admission: Admission, rate: str) -> Outcome[None]:
+        """Counts a call to a method of this rate. Raises 1027, at once or when awaited."""
+        rules = self._rules_of(rate, admission.app_rate)
+        if not rules:
+            return None
+        key, address = admission.app_key, admission.address
+        hits = rules.hits(f"app:{key}" if key else f"address:{caller_of(address)}", admission.method)
+
+        def counted(decisions: list[Decision]) -> None:
+            admission.headers += (("RateLimit-Policy", rules.policy), ("RateLimit", rules.state(decisions)))
+            refusal = rules.refusal(decisions)
+            if refusal is not None:
+                raise refusal
+
+        return settled(lambda: self._counters.hit_all(hits), counted, self._failed)
+
+    def _rules_of(self, rate: str, app_rate: str) -> _Rules:
+        try:
+            return _rules(rate, self._total, app_rate)
+        except ValueError as error:
+            self._seldom.warning("an app's rate is ignored: %s", error)
+            return _rules(rate, self._total, "")
+
+    def _failed(self, error: CountersError) -> None:
+        then = "calls pass unlimited" if self._fail_open else "calls are refused"
+        self._seldom.warning("the store of rate limits fails, %s: %s", then, error)
+        if not self._fail_open:
+            raise ApiSysExceptions.service_busy("限流暂不可用，请稍后重试", headers={"Retry-After": "1"})
+
+
+class _RateGuard:
+    """Counts the calls of one method."""
+
+    __slots__ = ("_rate", "_rates")
+
+    def __init__(self, rates: Rates, rate: str) -> None:
+        self._rates = rates
+        self._rate = rate
+
+    def check(self, admission: Admission) -> Outcome[None]:
+        return self._rates.check(admission, self._rate)

@@ -1,0 +1,30 @@
+"""The databases that the tests of this folder run against: SQLite's file, and a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.services import new_database, postgresql
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder that does not exist yet."""
+    return tmp_path / "data"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The setting ``database``: empty for the file in the data folder."""
+    if request.param == "sqlite":
+        return ""
+    return new_database(request.getfixturevalue("postgresql_server"))

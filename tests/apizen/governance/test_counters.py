@@ -1,0 +1,566 @@
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import limits
+import pytest
+from limits.strategies import MovingWindowRateLimiter
+
+from apizen.governance import counters as counters_module
+from apizen.governance import digest_table
+from apizen.governance.counters import CountersError, Decision, MemoryCounters, begun, caller_of, outcome_of, settled
+from apizen.governance.file_counters import FileCounters
+from apizen.governance.redis_counters import RedisCounters
+from tests.apizen.governance.stores import NAMES, store_of
+from tests.services import redis
+
+ROOT = Path(__file__).parents[3]
+MINUTE = limits.parse("3/minute")
+WIDE = limits.parse("10/hour")
+
+
+class Clock:
+    def __init__(self, now=1_000_000.0):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture(params=NAMES)
+def store(request, tmp_path):
+    with store_of(request.param, tmp_path) as found:
+        yield found
+
+
+def stores_with_clock(folder):
+    """The stores that take their time from this process, at one clock each."""
+    for made in (MemoryCounters, lambda clock: FileCounters(folder / "counters", clock)):
+        clock = Clock()
+        yield made(clock), clock
+
+
+def until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+# Every store
+
+
+def test_hit(store):
+    found = [store.hit(MINUTE, "a") for _ in range(5)]
+    assert [(each.allowed, each.remaining) for each in found] == [
+        (True, 2), (True, 1), (True, 0), (False, 0), (False, 0)
+    ]  # fmt: skip
+    assert found[0].reset == 60
+    assert all(30 < each.reset <= 60 for each in found)
+    assert store.hit(MINUTE, "b").remaining == 2
+
+
+def test_hit_frees_after_its_window(store):
+    limit = limits.parse("2/second")
+    start = time.time()
+    assert store.hit(limit, "a") == Decision(True, 1, 1)
+    while store.hit(limit, "a").allowed:
+        pass
+    until(lambda: store.hit(limit, "a").allowed)
+    assert time.time() - start >= 1
+
+
+def test_hit_large_limit(store):
+    limit = limits.parse("500/hour")
+    assert sum(store.hit(limit, "a").allowed for _ in range(520)) == 500
+    assert store.hit(limit, "a").remaining == 0
+
+
+def test_hit_all_counts_under_every_limit_or_none(store):
+    for left in (2, 1, 0):
+        assert [each.remaining for each in store.hit_all([(MINUTE, "m"), (WIDE, "t")])] == [left, left + 7]
+    for _ in range(3):
+        assert [each[:2] for each in store.hit_all([(MINUTE, "m"), (WIDE, "t")])] == [(False, 0), (True, 7)]
+    assert store.hit(WIDE, "t").remaining == 6
+
+
+def test_claim(store):
+    assert [store.claim("a", 60), store.claim("a", 60), store.claim("b", 60), store.claim("a", 60)] == [
+        True, False, True, False
+    ]  # fmt: skip
+    assert store.claim("\udcff" * 10, 60)
+
+
+def test_claim_ends(store):
+    start = time.time()
+    assert store.claim("a", 1)
+    until(lambda: store.claim("a", 1))
+    assert time.time() - start >= 1
+
+
+def test_locks(store):
+    assert store.locks() == {}
+    store.lock("address:192.0.2.7", 300)
+    store.lock("app:12345678", 1)
+    store.lock("address:192.0.2.7", 600)
+    found = store.locks()
+    assert found["address:192.0.2.7"] == pytest.approx(time.time() + 600, abs=10)
+    until(lambda: set(store.locks()) == {"address:192.0.2.7"})
+
+
+# Time, for the stores that take it from this process
+
+
+def test_hit_moving_window(tmp_path):
+    for counters, clock in stores_with_clock(tmp_path):
+        found = []
+        for clock.now in (100.0, 130.0, 150.0, 159.0, 160.0, 161.0, 190.0):
+            found.append(counters.hit(MINUTE, "a"))
+        assert found == [
+            (True, 2, 60), (True, 1, 30), (True, 0, 10), (False, 0, 1), (True, 0, 30), (False, 0, 29), (True, 0, 20)
+        ]  # fmt: skip
+
+
+def test_claim_is_remembered_for_its_time(tmp_path):
+    for counters, clock in stores_with_clock(tmp_path):
+        assert counters.claim("a", 600)
+        clock.now += 599.9
+        assert not counters.claim("a", 600)
+        clock.now += 1
+        assert counters.claim("a", 600)
+
+
+def test_locks_end(tmp_path):
+    for counters, clock in stores_with_clock(tmp_path):
+        counters.lock("a", 10)
+        assert counters.locks() == {"a": clock.now + 10}
+        clock.now += 10
+        assert counters.locks() == {}
+
+
+# Memory
+
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_claims_leave_memory_flat():
+    clock = Clock()
+    counters = MemoryCounters(clock)
+    sizes = []
+    for window in range(3):
+        for number in range(20_000):
+            assert counters.claim(f"{window}:{number}", 600)
+        sizes.append(resident())
+        clock.now += 601
+    assert sizes[-1] - sizes[0] < 8_000_000
+
+
+def test_claims_full_store_refuses_and_forgets_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(counters_module, "CLAIM_BUCKETS", 1)
+    monkeypatch.setattr("apizen.governance.file_counters.CLAIM_BUCKETS", 1)
+    for counters, clock in stores_with_clock(tmp_path):
+        for number in range(digest_table.PLACES):
+            assert counters.claim(str(number), 600)
+        with pytest.raises(CountersError):
+            counters.claim("one more", 600)
+        assert not any(counters.claim(str(number), 600) for number in range(digest_table.PLACES))
+        clock.now += 601
+        assert counters.claim("one more", 600)
+
+
+def test_windows_of_idle_callers_vanish():
+    clock = Clock()
+    counters = MemoryCounters(clock)
+    for number in range(10_000):
+        counters.hit(MINUTE, str(number))
+        counters.hit(WIDE, "busy")
+    assert counters._held == 10_001
+    for _ in range(100):
+        clock.now += 10
+        counters.hit(WIDE, "busy")
+    assert counters._held == 1
+    assert counters.hit(WIDE, "busy").allowed is False
+    for number in range(1000):
+        clock.now += 1
+        counters.hit(MINUTE, str(number))
+    assert counters._held <= 62
+
+
+def test_windows_full_store_refuses(monkeypatch):
+    monkeypatch.setattr(counters_module, "MOST_WINDOWS", 100)
+    clock = Clock()
+    counters = MemoryCounters(clock)
+    for number in range(100):
+        counters.hit(MINUTE, str(number))
+    with pytest.raises(CountersError, match="100 callers are counted already"):
+        counters.hit(MINUTE, "one more")
+    assert counters.hit(MINUTE, "0").remaining == 1
+    clock.now += 61
+    assert counters.hit(MINUTE, "one more").remaining == 2
+
+
+def test_locks_full_store_refuses(monkeypatch):
+    monkeypatch.setattr(counters_module, "MOST_LOCKS", 2)
+    clock = Clock()
+    counters = MemoryCounters(clock)
+    counters.lock("a", 10)
+    counters.lock("b", 20)
+    counters.lock("a", 10)
+    with pytest.raises(CountersError):
+        counters.lock("c", 10)
+    clock.now += 11
+    counters.lock("c", 10)
+    assert set(counters.locks()) == {"b", "c"}
+
+
+def test_memory_hit_is_quick():
+    counters, limit = MemoryCounters(), limits.parse("1000000/minute")
+    for _ in range(100_000):
+        counters.hit(limit, "a")
+    start = time.perf_counter()
+    for _ in range(10_000):
+        counters.hit(limit, "a")
+    assert (time.perf_counter() - start) / 10_000 < 60e-6
+
+
+# The file
+
+WORKER = """
+import os, sys
+from pathlib import Path
+import limits
+from apizen.governance.file_counters import FileCounters
+
+counters = FileCounters(Path(sys.argv[1]))
+counters.hit(limits.parse('5/hour'), 'before the fork')
+reader, writer = os.pipe()
+for worker in range(4):
+    if os.fork() == 0:
+        hits = [counters.hit(limits.parse('300/hour'), 'shared').allowed for _ in range(200)]
+        many = [counters.hit(limits.parse('1000/hour'), 'many').allowed for _ in range(400)]
+        both = [all(each.allowed for each in counters.hit_all(
+            [(limits.parse('40/hour'), 'narrow'), (limits.parse('90/hour'), 'wide')])) for _ in range(30)]
+        claims = [counters.claim(f'claim {number}', 600) for number in range(50) for _ in range(5)]
+        os.write(writer, b'%d %d %d %d\\n' % (sum(hits), sum(many), sum(both), sum(claims)))
+        os._exit(0)
+for worker in range(4):
+    assert os.wait()[1] == 0
+os.close(writer)
+print(open(reader).read())
+"""
+
+FOREVER = """
+import sys
+from pathlib import Path
+import limits
+from apizen.governance.file_counters import FileCounters
+
+counters = FileCounters(Path(sys.argv[1]))
+print('started', flush=True)
+while True:
+    counters.hit_all([(limits.parse('100/hour'), 'a'), (limits.parse('100000/hour'), 'b')])
+    counters.claim('a', 600)
+"""
+
+
+def python(script, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)], env=environment, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_file_four_processes(tmp_path):
+    process = python(WORKER, tmp_path / "counters")
+    lines, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    sums = [sum(column) for column in zip(*(map(int, line.split()) for line in lines.split("\n") if line), strict=True)]
+    assert sums == [300, 1000, 40, 50]
+    counters = FileCounters(tmp_path / "counters")
+    assert counters.hit(limits.parse("90/hour"), "wide").remaining == 49
+    assert counters.hit(limits.parse("5/hour"), "before the fork").remaining == 3
+
+
+def test_file_killed_process_leaves_no_lock_and_whole_windows(tmp_path):
+    processes = [python(FOREVER, tmp_path / "counters") for _ in range(4)]
+    try:
+        for process in processes:
+            assert process.stdout.readline() == "started\n"
+        counters = FileCounters(tmp_path / "counters")
+        for process in processes:
+            time.sleep(0.05)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            start = time.monotonic()
+            assert not counters.hit(limits.parse("100/hour"), "a").allowed
+            assert not counters.claim("a", 600)
+            assert time.monotonic() - start < 5
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    assert counters.hit(limits.parse("100000/hour"), "b").remaining == 100_000 - 101
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.unlink(),
+        lambda path: os.truncate(path, 0),
+        lambda path: os.truncate(path, 4096),
+        lambda path: path.write_bytes(b"what is this" * 1000),
+        lambda path: (path.unlink(), path.parent.rmdir()),
+    ],
+)
+def test_file_is_made_anew(tmp_path, damage):
+    path = tmp_path / "sub" / "counters"
+    counters, other = FileCounters(path), FileCounters(path)
+    assert counters.hit(MINUTE, "a").remaining == 2
+    assert other.hit(MINUTE, "a").remaining == 1
+    damage(path)
+
+    def anew():
+        with contextlib.suppress(CountersError):
+            return counters.hit(WIDE, "b").remaining >= 8 and path.exists() and counters.claim("b", 60)
+        return False
+
+    until(anew)
+    until(lambda: not other.claim("b", 60))
+    assert counters.hit(MINUTE, "a").remaining == 2
+    assert other.hit(MINUTE, "a").remaining == 1
+
+
+def test_file_garbage_inside(tmp_path):
+    path = tmp_path / "counters"
+    counters = FileCounters(path)
+    for number in range(50):
+        counters.hit(MINUTE, str(number))
+        counters.lock(str(number), 600)
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        for _ in range(size // 2**20):
+            file.write(os.urandom(2**20))
+    for number in range(50):
+        with contextlib.suppress(CountersError):
+            decision = counters.hit(MINUTE, str(number))
+            assert 0 <= decision.remaining <= 3
+            assert 0 <= decision.reset <= 60
+        with contextlib.suppress(CountersError):
+            counters.claim(str(number), 600)
+    with contextlib.suppress(CountersError):
+        counters.locks()
+
+
+def test_file_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    counters = FileCounters(tmp_path / "file" / "counters")
+    for question in (lambda: counters.hit(MINUTE, "a"), lambda: counters.claim("a", 1), counters.locks):
+        with pytest.raises(CountersError, match=r"File exists|Not a directory"):
+            question()
+    assert not counters.storage.check()
+    counters.close()
+
+
+def test_file_is_private_and_sparse(tmp_path):
+    counters = FileCounters(tmp_path / "counters")
+    counters.hit(MINUTE, "a")
+    found = (tmp_path / "counters").stat()
+    assert found.st_mode & 0o777 == 0o600
+    assert found.st_blocks * 512 < 2**20
+    counters.close()
+    assert counters.hit(MINUTE, "a").remaining == 1
+
+
+def test_file_storage_of_limits(tmp_path):
+    counters = FileCounters(tmp_path / "counters")
+    limiter = MovingWindowRateLimiter(counters.storage)
+    assert [limiter.hit(MINUTE, "a") for _ in range(4)] == [True, True, True, False]
+    assert not limiter.test(MINUTE, "a")
+    assert not limiter.hit(MINUTE, "c", cost=4)
+    assert limiter.hit(MINUTE, "c", cost=3)
+    assert limiter.get_window_stats(MINUTE, "a").remaining == 0
+    assert limiter.get_window_stats(MINUTE, "b").remaining == 3
+    assert limiter.get_window_stats(MINUTE, "a").reset_time == pytest.approx(time.time() + 60, abs=20)
+    assert counters.hit(MINUTE, "a").allowed is False
+    limiter.clear(MINUTE, "a")
+    assert counters.hit(MINUTE, "a").remaining == 2
+    counters.storage.reset()
+    assert counters.hit(MINUTE, "a").remaining == 2
+    assert counters.storage.check()
+    for fixed in (
+        lambda: counters.storage.incr("a", 1),
+        lambda: counters.storage.get("a"),
+        lambda: counters.storage.get_expiry("a"),
+    ):
+        with pytest.raises(NotImplementedError):
+            fixed()
+
+
+# Redis
+
+
+async def answers(counters, key="a"):
+    try:
+        await counters.claim(key, 60)
+    except CountersError:
+        return False
+    return True
+
+
+def test_redis_concurrent_calls():
+    async def run():
+        counters, other = RedisCounters(server.url), RedisCounters(server.url)
+        hits = await asyncio.gather(*(each.hit(limits.parse("100/hour"), "a") for each in (counters, other) * 150))
+        claims = await asyncio.gather(*(each.claim("a", 600) for each in (counters, other) * 50))
+        await counters.close()
+        await other.close()
+        return sum(hit.allowed for hit in hits), sum(claims)
+
+    with redis() as server:
+        assert asyncio.run(run()) == (100, 1)
+
+
+def test_redis_killed_and_back():
+    async def run():
+        counters = RedisCounters(server.url)
+        assert await answers(counters)
+        server.kill()
+        start = time.monotonic()
+        for question in (
+            lambda: counters.claim("b", 60), lambda: counters.hit(MINUTE, "a"), counters.locks,
+            lambda: counters.lock("a", 1),
+        ):  # fmt: skip
+            with pytest.raises(CountersError):
+                await question()
+        assert await asyncio.gather(*(answers(counters) for _ in range(1000))) == [False] * 1000
+        assert time.monotonic() - start < 10
+        server.start()
+        deadline = time.monotonic() + 20
+        while not await answers(counters):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        assert await counters.hit(MINUTE, "a") == Decision(True, 2, 60)
+        # Restarted while nobody asked: not even one call sees it.
+        server.kill()
+        server.start()
+        await asyncio.sleep(0.1)
+        assert await answers(counters)
+        await counters.close()
+
+    with redis() as server:
+        asyncio.run(run())
+
+
+def test_redis_stuck():
+    async def run():
+        counters = RedisCounters(server.url)
+        assert await answers(counters)
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            start = time.monotonic()
+            assert not any(await asyncio.gather(*(answers(counters) for _ in range(100))))
+            assert 0.9 < time.monotonic() - start < 5
+            start = time.monotonic()
+            assert not await answers(counters)
+            assert time.monotonic() - start < 0.5
+            await asyncio.sleep(1.1)
+            trying = asyncio.create_task(answers(counters))
+            await asyncio.sleep(0)
+            start = time.monotonic()
+            assert not any([await answers(counters) for _ in range(100)])
+            assert time.monotonic() - start < 0.9
+            trying.cancel()
+            await asyncio.wait([trying])
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        deadline = time.monotonic() + 20
+        while not await answers(counters):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        await counters.close()
+
+    with redis() as server:
+        asyncio.run(run())
+
+
+def test_redis_keys_have_a_prefix_and_an_end():
+    async def run():
+        counters = RedisCounters(server.url)
+        await counters.hit(MINUTE, "a")
+        await counters.claim("a", 60)
+        await counters.lock("a", 60)
+        client = counters._redis
+        keys = sorted(await client.keys("*"))
+        ends = [await client.pttl(key) for key in keys]
+        await counters.close()
+        return [key.split(b":")[:2] for key in keys], ends
+
+    with redis() as server:
+        keys, ends = asyncio.run(run())
+    assert keys == [[b"apizen", b"claim"], [b"apizen", b"locks"], [b"apizen", b"window"]]
+    assert all(0 < end <= 62_000 for end in (ends[0], ends[2]))
+
+
+@pytest.mark.parametrize("url", ["", "http://localhost", "localhost:6379", "redis://localhost:port/0"])
+def test_redis_url(url):
+    with pytest.raises(ValueError):
+        RedisCounters(url)
+
+
+# Helpers
+
+
+@pytest.mark.parametrize(
+    ("address", "caller"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8:0:0:ffff::", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("/run/socket:1", "/run/socket:1"),
+        ("", ""),
+    ],
+)
+def test_caller_of(address, caller):
+    assert caller_of(address) == caller
+
+
+async def later(value):
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+def test_settled():
+    def fails():
+        raise CountersError("down")
+
+    act, failed = (lambda value: ("act", value)), (lambda error: ("failed", str(error)))
+    assert settled(lambda: 1, act, failed) == ("act", 1)
+    assert settled(fails, act, failed) == ("failed", "down")
+    assert asyncio.run(settled(lambda: later(1), act, failed)) == ("act", 1)
+    assert asyncio.run(settled(lambda: later(CountersError("down")), act, failed)) == ("failed", "down")
+
+
+def test_begun_store_that_waits_without_saying_so():
+    counters = MemoryCounters()
+    assert begun(counters, outcome_of(7)) == 7
+    with pytest.raises(RuntimeError, match="MemoryCounters waits"):
+        begun(counters, asyncio.sleep(0))
+
+
+def test_no_thread_is_started():
+    before = threading.active_count()
+    MemoryCounters().hit(MINUTE, "a")
+    assert threading.active_count() == before

@@ -1,0 +1,179 @@
+import asyncio
+import contextlib
+import time
+
+import pytest
+
+from apizen.exception import ApiException
+from apizen.governance import lockout as lockout_module
+from apizen.governance.counters import CountersError, MemoryCounters, outcome_of
+from apizen.governance.file_counters import FileCounters
+from apizen.governance.lockout import Lockout
+from apizen.governance.redis_counters import RedisCounters
+from tests.apizen.governance.stores import NAMES, store_of
+from tests.services import redis
+
+ADDRESS = "address:192.0.2.7"
+
+
+class Broken(MemoryCounters):
+    """A shared store that fails."""
+
+    shared = True
+
+    def hit(self, limit, key):
+        raise CountersError("no such host")
+
+    def locks(self):
+        raise CountersError("no such host")
+
+
+def refused(lockout, *keys):
+    try:
+        lockout.refuse(*keys)
+    except ApiException as error:
+        return error
+    return None
+
+
+def fail(lockout, *keys):
+    try:
+        asyncio.run(outcome_of(lockout.failed(*keys)))
+    except ApiException as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_failed(name, tmp_path):
+    with store_of(name, tmp_path) as store:
+        lockout = Lockout(store.counters, "3/minute", 300)
+
+        def fail():
+            with contextlib.suppress(ApiException):
+                return store.do(lambda: lockout.failed(ADDRESS, "app:1"))
+            return "refused"
+
+        assert [fail(), fail(), refused(lockout, ADDRESS)] == [None] * 3
+        assert fail() is None
+        for keys in ((ADDRESS,), ("app:1",), ("app:2", ADDRESS), ("app:1", "address:192.0.2.8")):
+            error = refused(lockout, *keys)
+            assert (error.err_code, error.status_code) == (1002, 403)
+            assert error.message == "限制时间内调用失败次数，已达 3 次，请在 300 秒后重试"
+            assert error.headers == {"Retry-After": "300"}
+        assert refused(lockout, "app:2", "address:192.0.2.8") is None
+        # Calls that were let in before the lock-out and fail after it.
+        assert fail() == "refused"
+
+
+def test_failed_keys_count_apart():
+    lockout = Lockout(MemoryCounters(), "3/minute", 300)
+    for number in range(3):
+        assert fail(lockout, f"address:192.0.2.{number}", "app:1") is None
+    assert refused(lockout, "app:1")
+    assert not any(refused(lockout, f"address:192.0.2.{number}") for number in range(3))
+
+
+def test_failed_ipv6_network_is_one_caller():
+    lockout = Lockout(MemoryCounters(), "3/minute", 300)
+    for number in range(3):
+        assert fail(lockout, f"address:2001:db8::{number}") is None
+    assert refused(lockout, "address:2001:db8::ffff")
+    assert not refused(lockout, "address:2001:db8:0:1::1")
+
+
+def test_lockout_ends():
+    lockout = Lockout(MemoryCounters(), "1/second", 1)
+    start = time.time()
+    assert fail(lockout, ADDRESS) is None
+    assert refused(lockout, ADDRESS).headers == {"Retry-After": "1"}
+    while refused(lockout, ADDRESS):
+        assert time.time() - start < 20
+        time.sleep(0.02)
+    assert time.time() - start >= 1
+    assert lockout._locked == {}
+
+
+def test_empty_limit_locks_nobody_out():
+    lockout = Lockout(MemoryCounters(), "", 300)
+    assert [fail(lockout, ADDRESS) for _ in range(50)] == [None] * 50
+    assert refused(lockout, ADDRESS) is None
+
+
+def test_wrong_limit():
+    with pytest.raises(ValueError, match="a rate is written as"):
+        Lockout(MemoryCounters(), "often", 300)
+
+
+def test_memory_is_bounded(monkeypatch):
+    monkeypatch.setattr(lockout_module, "_MOST_LOCKED", 5)
+    lockout = Lockout(MemoryCounters(), "1/minute", 300)
+    for number in range(20):
+        fail(lockout, f"app:{number}")
+    assert [number for number in range(20) if refused(lockout, f"app:{number}")] == [15, 16, 17, 18, 19]
+
+
+def test_store_fails(caplog):
+    lockout = Lockout(Broken(), "1/minute", 300)
+    assert [fail(lockout, ADDRESS) for _ in range(20)] == [None] * 20
+    assert refused(lockout, ADDRESS) is None
+
+    async def watch():
+        task = asyncio.create_task(lockout.watch())
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(watch())
+    assert [record.getMessage() for record in caplog.records] == [
+        "the store of lock-outs fails, failed calls are not counted: no such host"
+    ]
+
+
+def test_store_is_full_the_process_still_locks_out(caplog, monkeypatch):
+    monkeypatch.setattr("apizen.governance.counters.MOST_LOCKS", 1)
+    lockout = Lockout(MemoryCounters(), "1/minute", 300)
+    assert [fail(lockout, "app:1"), fail(lockout, "app:2")] == [None, None]
+    assert refused(lockout, "app:1")
+    assert refused(lockout, "app:2")
+    assert len(caplog.records) == 1
+
+
+def test_watch_of_memory_ends():
+    asyncio.run(asyncio.wait_for(Lockout(MemoryCounters(), "1/minute", 300).watch(), 5))
+
+
+@contextlib.contextmanager
+def two_processes(name, folder):
+    """Makers of stores as two processes would have them."""
+    if name == "file":
+        yield lambda: FileCounters(folder / "counters")
+    else:
+        with redis() as server:
+            yield lambda: RedisCounters(server.url)
+
+
+@pytest.mark.parametrize("name", ["file", "redis"])
+def test_watch_tells_other_processes(name, tmp_path):
+    async def run(made):
+        stores = [made(), made()]
+        here, there = (Lockout(store, "2/minute", 2) for store in stores)
+        watching = asyncio.create_task(there.watch())
+        for _ in range(2):
+            await outcome_of(here.failed(ADDRESS))
+        assert refused(here, ADDRESS)
+        for expected in (True, False):
+            deadline = time.monotonic() + 20
+            while bool(refused(there, ADDRESS)) is not expected:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.02)
+        with pytest.raises(ApiException):
+            await outcome_of(there.failed(ADDRESS))
+        watching.cancel()
+        await asyncio.wait([watching])
+        for store in stores:
+            await outcome_of(store.close())
+
+    with two_processes(name, tmp_path) as made:
+        asyncio.run(run(made))
