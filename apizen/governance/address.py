@@ -13,12 +13,13 @@ from functools import lru_cache
 
 from apizen.message import Request, header
 
-__all__ = ["CallerAddress", "Networks"]
+__all__ = ["CallerAddress", "Network", "Networks", "network_of"]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MAX_HOPS = 20
+_MAPPED_PREFIX = 96
 
 
 @lru_cache(maxsize=4096)
@@ -42,7 +43,7 @@ class Networks:
     @classmethod
     def of(cls, texts: Iterable[str]) -> Networks:
         """Networks from their texts, an address or CIDR (RFC 4632). Raises ValueError."""
-        return cls(tuple(_network(text) for text in texts))
+        return cls(tuple(network_of(text) for text in texts))
 
     def __contains__(self, address: str) -> bool:
         if not self._networks:
@@ -59,11 +60,20 @@ class Networks:
         return len(self._networks)
 
 
-def _network(text: str) -> Network:
+def network_of(text: str) -> Network:
+    """One network; one of IPv4 that is written as IPv6 is IPv4. Raises ValueError.
+
+    >>> str(network_of('::ffff:192.0.2.7')), str(network_of('10.1.2.3/8'))
+    ('192.0.2.7/32', '10.0.0.0/8')
+    """
     try:
-        return ipaddress.ip_network(text.strip(), strict=False)
+        network = ipaddress.ip_network(text.strip(), strict=False)
     except ValueError:
         raise ValueError(f"{text!r} is no address and no network, as 192.0.2.7 or 10.0.0.0/8") from None
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < _MAPPED_PREFIX:
+        return network
+    return ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_PREFIX))
 
 
 class CallerAddress:

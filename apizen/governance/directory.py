@@ -1,0 +1,100 @@
+"""What calls are checked against: apps, bans and maintenance, in memory, as last read from the database.
+
+A thread looks once a second whether something has changed, reads it, and puts a new snapshot in the place of
+the old one; a call only ever reads memory. Where the database fails, the last snapshot stands.
+
+>>> directory = Directory(database='', data='nowhere')
+>>> directory.load()
+>>> directory.known, directory.find('12345678'), directory.ban_of('192.0.2.7'), directory.maintenance
+(True, None, None, None)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+from apizen.governance.error import GovernanceError
+from apizen.governance.quiet import Seldom
+from apizen.governance.record import App, Ban
+from apizen.governance.snapshot import NOTHING, Reader, Snapshot
+
+__all__ = ["App", "Ban", "Directory"]
+
+_LOOK_SECONDS = 1.0
+_SILENT_SECONDS = 60.0
+
+
+class Directory:
+    """The apps, bans and maintenance of a database: read by `load` at start, then by `watch`.
+
+    ``database`` is its URL, empty for the SQLite file in the folder ``data``. ``secret_key`` is the setting.
+    """
+
+    def __init__(self, database: str, data: str | Path, secret_key: str = "") -> None:
+        #: False until the database could be read once.
+        self.known = False
+        self._source = (database, Path(data), secret_key)
+        self._snapshot: Snapshot = NOTHING
+        self._complaints = Seldom(logging.getLogger(__name__), _SILENT_SECONDS)
+
+    @property
+    def maintenance(self) -> str | None:
+        """None: off; else the message for callers, which may be empty."""
+        return self._snapshot.maintenance
+
+    def find(self, app_key: str) -> App | None:
+        """The app of a key, a disabled one too."""
+        return self._snapshot.apps.get(app_key)
+
+    def ban_of(self, address: str) -> Ban | None:
+        """A ban that an address falls under."""
+        bans = self._snapshot.bans
+        if bans is None:
+            return None
+        over = bans.over(address)
+        if not over:
+            return None
+        now = datetime.now(UTC)
+        return next((ban for ban in over if ban.holds(now)), None)
+
+    def load(self) -> None:
+        """Reads the database. Raises SettingsError for a URL that can't be one; what else fails is logged."""
+        reader = Reader(*self._source)
+        try:
+            self._refresh(reader)
+        finally:
+            reader.close()
+
+    async def watch(self) -> None:
+        """Notices changes within two seconds, until it is cancelled."""
+        stop = threading.Event()
+        # A daemon: a database that does not answer must not keep the process from ending.
+        threading.Thread(target=self._look, args=(stop,), name="apizen-directory", daemon=True).start()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            stop.set()
+
+    def _look(self, stop: threading.Event) -> None:
+        reader = Reader(*self._source)
+        while not stop.wait(_LOOK_SECONDS):
+            try:
+                self._refresh(reader)
+            except Exception as error:  # it must look again whatever happens
+                self._complaints.warning("%s", "".join(traceback.format_exception(error)))
+        reader.close()
+
+    def _refresh(self, reader: Reader) -> None:
+        try:
+            snapshot = reader.read()
+        except GovernanceError as error:
+            self._complaints.warning("the apps and bans can't be read: %s", error)
+            return
+        if snapshot is not None:
+            self._snapshot = snapshot
+            self.known = True

@@ -1,0 +1,33 @@
+"""What can go wrong with apps, bans and their database; each text says to an operator what to do::
+
+Exception
+└── GovernanceError
+    ├── SecretError      a key that can't be had, or is not the one that it was
+    ├── DatabaseError    a database that can't be reached, read or brought up to date
+    ├── FolderError      a data folder that can't be made
+    └── RecordError      a name that is unknown, or taken
+"""
+
+from __future__ import annotations
+
+__all__ = ["DatabaseError", "FolderError", "GovernanceError", "RecordError", "SecretError"]
+
+
+class GovernanceError(Exception):
+    """Base of the errors of this package."""
+
+
+class SecretError(GovernanceError):
+    """A key that can't be had, or is not the one that it was."""
+
+
+class DatabaseError(GovernanceError):
+    """A database that can't be reached, read or brought up to date."""
+
+
+class FolderError(GovernanceError):
+    """A data folder that can't be made."""
+
+
+class RecordError(GovernanceError):
+    """A name that is unknown, or taken."""

@@ -1,0 +1,59 @@
+"""The tables. A change here needs a revision in ``migrations/versions``, and its number in `SCHEMA`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Dialect, MetaData, String, Table, Text
+from sqlalchemy.types import TypeDecorator
+
+__all__ = ["SCHEMA", "app", "ban", "metadata", "state"]
+
+#: The newest revision, so that a database that is up to date is opened without Alembic.
+SCHEMA = "0001"
+
+
+class Utc(TypeDecorator[datetime]):
+    """A time in UTC. SQLite has no zones, so that no database is told one."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData()
+
+app = Table(
+    "app",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("app_key", String(32), nullable=False, unique=True),
+    Column("secret", Text, nullable=False),  # encrypted
+    Column("enabled", Boolean, nullable=False),
+    Column("addresses", JSON, nullable=False),
+    Column("rate", String(100), nullable=False),
+    Column("methods", JSON, nullable=False),
+)
+
+ban = Table(
+    "ban",
+    metadata,
+    Column("network", String(50), primary_key=True),
+    Column("until", Utc),
+    Column("reason", Text, nullable=False),
+)
+
+# One row. Each change of anything adds one to the revision, which is all that a server reads every second.
+state = Table(
+    "state",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("maintenance", Text),
+)

@@ -1,0 +1,344 @@
+"""What a server knows of apps, bans and maintenance, and how soon, while commands change a real database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from apizen.governance import directory as directory_module
+from apizen.governance import tables
+from apizen.governance.apps import Apps
+from apizen.governance.bans import Bans
+from apizen.governance.database import Database
+from apizen.governance.directory import App, Ban, Directory
+from apizen.governance.secret import SecretKey
+from apizen.governance.snapshot import BanIndex, Reader
+from apizen.settings import SettingsError
+from tests.process import ROOT, environment
+from tests.services import new_database
+from tests.support import until
+
+PAST = datetime.now(UTC) - timedelta(hours=1)
+FUTURE = datetime.now(UTC) + timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory_module, "_LOOK_SECONDS", 0.1)
+
+
+@pytest.fixture
+def database(url: str, data: Path) -> Iterator[Database]:
+    with closing(Database.open(url, data)) as database:
+        yield database
+
+
+@pytest.fixture
+def apps(database: Database, data: Path) -> Apps:
+    return Apps(database, SecretKey("", data))
+
+
+@contextmanager
+def watching(directory: Directory) -> Iterator[None]:
+    """Runs ``watch`` on a loop in a thread, and sees that nothing of it is left."""
+
+    async def main() -> None:
+        task = asyncio.create_task(directory.watch())
+        while not ended.is_set():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    ended = threading.Event()
+    thread = threading.Thread(target=asyncio.run, args=[main()])
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        assert until(lambda: not [one for one in threading.enumerate() if one.name == "apizen-directory"])
+
+
+def loaded(url: str, data: Path, secret_key: str = "") -> Directory:
+    directory = Directory(url, data, secret_key)
+    directory.load()
+    return directory
+
+
+def test_an_app_is_found_by_its_key(apps: Apps, url: str, data: Path) -> None:
+    made, disabled = apps.create("shop", rate="5/second", methods=["shop.*"]), apps.create("old")
+    apps.enable("old", False)
+    directory = loaded(url, data)
+    found = directory.find(made.app_key)
+    assert isinstance(found, App)
+    assert found._replace(addresses=made.addresses) == made
+    assert directory.known
+    old = directory.find(disabled.app_key)
+    assert (old is not None, old and old.enabled, directory.find("1")) == (True, False, None)
+
+
+def test_no_database_is_an_empty_one(data: Path) -> None:
+    directory = loaded("", data)
+    assert (directory.known, directory.find("1"), directory.ban_of("192.0.2.7")) == (True, None, None)
+    assert (directory.maintenance, data.exists()) == (None, False)
+
+
+def test_nothing_is_known_before_the_first_read(data: Path) -> None:
+    assert Directory("", data).known is False
+
+
+def test_without_apps_nothing_heavy_is_loaded(data: Path) -> None:
+    code = (
+        "import asyncio, sys\nfrom apizen.governance.directory import Directory\n"
+        "directory = Directory('', sys.argv[1])\ndirectory.load()\n"
+        "async def main():\n    task = asyncio.create_task(directory.watch())\n    await asyncio.sleep(1.2)\n"
+        "asyncio.run(main())\n"
+        "print([name for name in ('sqlalchemy', 'alembic', 'cryptography', 'psycopg') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(data)], cwd=ROOT, env=environment(), capture_output=True, text=True
+    )
+    assert (done.stdout.strip(), done.stderr, data.exists()) == ("[]", "", False)
+
+
+def test_a_database_that_is_up_to_date_is_read_without_alembic(apps: Apps, url: str, data: Path) -> None:
+    made = apps.create("shop")
+    code = (
+        "import sys\nfrom apizen.governance.directory import Directory\n"
+        "directory = Directory(sys.argv[1], sys.argv[2])\ndirectory.load()\n"
+        "print(directory.find(sys.argv[3]).name, 'alembic' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, url, str(data), made.app_key],
+        cwd=ROOT, env=environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.stderr) == ("shop False", "")
+
+
+def test_every_change_is_noticed(apps: Apps, database: Database, url: str, data: Path) -> None:
+    directory = loaded(url, data)
+    bans = Bans(database)
+    with watching(directory):
+        made = apps.create("shop")
+        assert until(lambda: directory.find(made.app_key) is not None)
+        rotated = apps.rotate("shop")
+        assert until(lambda: getattr(directory.find(made.app_key), "secret", "") == rotated.secret)
+        apps.enable("shop", False)
+        bans.add("192.0.2.0/24", None, "scans")
+        database.set_maintenance("back soon")
+        assert until(lambda: directory.maintenance == "back soon")
+        assert directory.ban_of("192.0.2.7") == Ban("192.0.2.0/24", None, "scans")
+        assert getattr(directory.find(made.app_key), "enabled", None) is False
+        bans.remove("192.0.2.0/24")
+        database.set_maintenance(None)
+        assert until(lambda: directory.maintenance is None)
+        assert directory.ban_of("192.0.2.7") is None
+
+
+def test_a_change_is_noticed_within_two_seconds(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
+    monkeypatch.undo()
+    with closing(Database.open("", data)) as database:
+        directory = loaded("", data)
+        with watching(directory):
+            started = time.monotonic()
+            database.set_maintenance("")
+            assert until(lambda: directory.maintenance is not None)
+    assert time.monotonic() - started < 4  # two, where the machine is not busy
+
+
+def test_a_database_that_appears_later(data: Path) -> None:
+    directory = loaded("", data)
+    with watching(directory), closing(Database.open("", data)) as database:
+        made = Apps(database, SecretKey("", data)).create("shop")
+        assert until(lambda: directory.find(made.app_key) is not None)
+
+
+def test_another_file_in_its_place(data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    keys = []
+    for folder in (data, tmp_path / "backup"):
+        with closing(Database.open("", folder)) as database:
+            keys.append(Apps(database, SecretKey("a key", data)).create("shop").app_key)
+    directory = loaded("", data, "a key")
+    with watching(directory):
+        assert until(lambda: directory.find(keys[0]) is not None)
+        time.sleep(0.5)  # it has the first file open
+        (data / "apizen.db").unlink()
+        assert until(lambda: f"{data}/apizen.db has gone" in caplog.text)
+        assert directory.find(keys[0]) is not None
+        (tmp_path / "backup" / "apizen.db").rename(data / "apizen.db")
+        assert until(lambda: directory.find(keys[1]) is not None)
+        assert directory.find(keys[0]) is None
+
+
+def test_a_secret_that_cannot_be_decrypted_is_one_app_less(
+    apps: Apps, database: Database, url: str, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, foreign = apps.create("shop"), apps.create("foreign")
+    token = SecretKey("another", data).encrypt("secret")
+    with database.writing() as connection:
+        connection.execute(tables.app.update().where(tables.app.c.name == "foreign").values(secret=token))
+    directory = loaded(url, data)
+    assert directory.find(made.app_key) is not None
+    assert directory.find(foreign.app_key) is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "the calls of app 'foreign' are refused: the secrets were encrypted with another key than the one of "
+        f"{data}/secret.key"
+    ]
+
+
+def test_without_its_key_no_app_may_call(apps: Apps, url: str, data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = apps.create("shop")
+    (data / "secret.key").unlink()
+    directory = loaded(url, data)
+    assert (directory.known, directory.find(made.app_key)) == (True, None)
+    assert f"there is no key to read the secrets with: {data}/secret.key is missing" in caplog.text
+    assert not (data / "secret.key").exists()
+
+
+def test_what_fails_keeps_the_last_snapshot_and_is_said_once(
+    apps: Apps, database: Database, url: str, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = apps.create("shop")
+    directory = loaded(url, data)
+    rename = "ALTER TABLE {} RENAME TO {}"
+    with watching(directory):
+        with database.reading() as connection:
+            connection.execute(sa.text(rename.format("state", "gone")))
+        assert until(lambda: "the apps and bans can't be read" in caplog.text)
+        time.sleep(0.5)  # some more looks
+        assert directory.known
+        assert directory.find(made.app_key) is not None
+        assert len(caplog.records) == 1
+        assert caplog.records[0].levelno == logging.WARNING
+        with database.reading() as connection:
+            connection.execute(sa.text(rename.format("gone", "state")))
+        other = apps.create("other")
+        assert until(lambda: directory.find(other.app_key) is not None)
+
+
+def test_postgresql_that_comes_later(postgresql_server: str, data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    name = f"later_{random.getrandbits(64):x}"
+    url = postgresql_server.replace("/postgres?", f"/{name}?")
+    directory = loaded(url, data)
+    assert directory.known is False
+    assert f'database "{name}" does not exist' in caplog.text
+    with watching(directory):
+        with psycopg.connect(postgresql_server, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        assert until(lambda: directory.known)
+
+
+def test_postgresql_that_ends_connections(postgresql_server: str, data: Path) -> None:
+    url = new_database(postgresql_server)
+    directory = loaded(url, data)
+    with watching(directory), closing(Database.open(url, data)) as database:
+        apps = Apps(database, SecretKey("", data))
+        first = apps.create("first")
+        assert until(lambda: directory.find(first.app_key) is not None)
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        with database.reading() as connection:
+            connection.execute(sa.text(f"{end} AND datname = current_database()"))
+        second = apps.create("second")
+        assert until(lambda: directory.find(second.app_key) is not None)
+
+
+def test_a_wrong_url_ends_the_start(data: Path) -> None:
+    with pytest.raises(SettingsError, match="database must be a URL"):
+        Directory("nonsense", data).load()
+
+
+def test_what_nobody_expects_is_said_with_its_place(
+    data: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def read(self: Reader) -> Any:
+        raise LookupError("a mistake of ours")
+
+    monkeypatch.setattr(Reader, "read", read)
+    with watching(Directory("", data)):
+        assert until(lambda: "LookupError: a mistake of ours" in caplog.text)
+    assert "Traceback" in caplog.text
+
+
+BANS = [
+    Ban("192.0.2.7/32", None, "one"),
+    Ban("198.51.100.0/24", FUTURE, "some"),
+    Ban("203.0.113.9/32", PAST, "past"),
+    Ban("203.0.113.0/24", FUTURE, "around"),
+    Ban("203.0.112.1/32", PAST, "gone"),
+    Ban("2001:db8::/32", None, "six"),
+    Ban("2001:db8:1::7/128", None, "one of six"),
+]
+FOUND = [
+    ("192.0.2.7", {"one"}),
+    ("192.0.2.8", {None}),
+    ("::ffff:192.0.2.7", {"one"}),
+    ("198.51.100.255", {"some"}),
+    ("::ffff:c633:6401", {"some"}),
+    ("198.51.101.0", {None}),
+    ("203.0.113.9", {"around"}),
+    ("203.0.112.1", {None}),
+    ("2001:db8:ffff::1", {"six"}),
+    ("2001:DB8:1:0::7", {"six", "one of six"}),
+    ("2001:db9::", {None}),
+    ("::1", {None}),
+    ("fe80::1%eth0", {None}),
+    ("", {None}),
+    ("unknown", {None}),
+]
+
+
+@pytest.mark.parametrize(("address", "reasons"), FOUND)
+def test_ban_of(address: str, reasons: set[str | None]) -> None:
+    directory = Directory("", "nowhere")
+    directory._snapshot = directory._snapshot._replace(bans=BanIndex(BANS))
+    for _ in range(2):  # the second time from what is remembered
+        found = directory.ban_of(address)
+        assert (found and found.reason) in reasons
+
+
+def test_a_ban_ends_without_a_change(database: Database, url: str, data: Path) -> None:
+    Bans(database).add("192.0.2.7", datetime.now(UTC) + timedelta(seconds=1.5))
+    directory = loaded(url, data)
+    assert directory.ban_of("192.0.2.7") is not None
+    assert until(lambda: directory.ban_of("192.0.2.7") is None)
+
+
+def test_ten_thousand_bans_are_looked_up_quickly() -> None:
+    chance = random.Random(4)
+    bans = [
+        Ban(f"{number >> 8 & 255}.{number & 255}.{chance.randrange(256)}.7/32", None, "") for number in range(9_000)
+    ]
+    bans += [Ban(f"2001:db8:{number:x}::/48", FUTURE, "") for number in range(1_000)]
+    directory = Directory("", "nowhere")
+    directory._snapshot = directory._snapshot._replace(bans=BanIndex(bans))
+    addresses = [f"{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(256)}.7" for _ in range(10_000)]
+    started = time.process_time()
+    for address in addresses:
+        directory.ban_of(address)
+    assert (time.process_time() - started) / len(addresses) < 50e-6  # 3 µs; 0.1 µs for one that is remembered
+
+
+def test_a_look_without_a_change_costs_next_to_nothing(database: Database, url: str, data: Path) -> None:
+    reader = Reader(url, data, "")
+    assert reader.read() is not None
+    started = time.process_time()
+    for _ in range(100):
+        assert reader.read() is None
+    assert time.process_time() - started < 1  # about 0.01 for the file, 0.03 for PostgreSQL
+    reader.close()
