@@ -1,0 +1,200 @@
+"""The guard of signed calls: says who calls, and that nobody else made this call or made it before.
+
+A call is judged in this order: app_key missing (1026), the caller locked out (1002), timestamp missing (1007), sign
+missing (1009), app unknown or disabled (1031, the same answer for both), address not the app's (1003), sign_method
+(1010), timestamp (1008), signature (1010), method not the app's (1033), replay (1032).
+
+An unknown app and a wrong signature count as failed calls of the *address*. They never count for the app as such: an
+app_key is no secret, and twenty bad calls from anywhere would lock its owner out. So an app is refused where it
+failed, and works where it is used rightly. A clock that is wrong is a mistake and no attempt: 1008 does not count.
+
+A signature is good once. It is remembered for as long as its timestamp could pass, and so is a nonce together with
+its timestamp. The nonce alone would not do: names and values are signed without anything in between, so that
+``nonce=a&num=1`` and ``nonce=anum1`` have the same signature, and whoever overheard one could send the other.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Awaitable, Iterable
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from apizen.exception import ApiException, ApiSysExceptions, hint_at
+from apizen.governance.counters import CountersError, Outcome, begun, outcome_of
+from apizen.governance.quiet import Seldom
+from apizen.governance.signing import (
+    DEFAULT_METHOD,
+    SIGN_METHODS,
+    WINDOW,
+    matches,
+    parse_timestamp,
+    signature,
+    string_to_sign,
+    zone_of,
+)
+from apizen.guard import Admission
+
+if TYPE_CHECKING:
+    from apizen.governance.counters import Counters
+    from apizen.governance.directory import App, Directory
+    from apizen.governance.lockout import Lockout
+
+__all__ = ["SignedCalls"]
+
+# By so many seconds the clocks of several servers may differ: what one still takes, no other has forgotten.
+_SKEW = 10
+_RETRY_AFTER = "5"
+_SHOWN = 2000
+_MASK = "******"
+
+
+class SignedCalls:
+    """Lets a call pass whose signature is right.
+
+    ``sign_methods`` are the ways to sign that are taken, ``time_zone`` is the zone of a timestamp that is written as
+    a date. With ``debug``, 1010 shows what the server signed. ``fail_open`` lets calls pass, with no app proved,
+    while the apps are not known, and without a look for replays while the store of nonces fails; otherwise they are
+    answered 1030. Raises ValueError for a method or a zone that does not exist.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        counters: Counters,
+        lockout: Lockout,
+        *,
+        sign_methods: Iterable[str],
+        time_zone: str,
+        debug: bool,
+        fail_open: bool,
+    ) -> None:
+        self._directory = directory
+        self._counters = counters
+        self._lockout = lockout
+        self._sign_methods = _known(sign_methods)
+        self._zone = zone_of(time_zone)
+        self._expected = f"应为 yyyy-MM-dd HH:mm:ss（{time_zone}）、10 位秒数或 13 位毫秒数"
+        self._debug = debug
+        self._fail_open = fail_open
+        self._log = Seldom(logging.getLogger(__name__), 60)
+
+    def check(self, admission: Admission) -> Outcome[None]:
+        """Proves the admission's app. Raises what the module's docstring says."""
+        public = admission.parameters.public
+        app_key = public("app_key")
+        if not app_key:
+            raise ApiSysExceptions.anonymous_not_allowed("应有 app_key 及签名")
+        self._lockout.refuse(_caller(admission))
+        timestamp, sign = public("timestamp"), public("sign")
+        if timestamp is None:
+            raise ApiSysExceptions.missing_timestamp("timestamp")
+        if sign is None:
+            raise ApiSysExceptions.missing_signature("sign")
+        if not self._directory.known:
+            self._pass_unchecked("the apps could not be read")
+            return None
+        app = self._directory.find(app_key)
+        if app is None or not app.enabled:
+            return self._fail(admission, ApiSysExceptions.invalid_app_key())
+        return self._check_app(admission, app, timestamp, sign)
+
+    def _check_app(self, admission: Admission, app: App, timestamp: str, sign: str) -> Outcome[None]:
+        if app.addresses and admission.address not in app.addresses:
+            raise ApiSysExceptions.forbidden_request("此 app_key 不能从该地址调用")
+        parameters = admission.parameters
+        method = self._sign_method(parameters.public("sign_method"))
+        seconds_left = self._seconds_left(timestamp)
+        string = string_to_sign(parameters.pairs(), parameters.json_body())
+        expected = signature(method, app.secret, string)
+        if not matches(expected, sign):
+            return self._fail(admission, self._wrong_signature(method, app.secret, string))
+        admission.app_key = app.app_key
+        admission.app_rate = app.rate
+        if app.methods and not _may_call(app.methods, admission.method):
+            raise ApiSysExceptions.permission_denied(f"此 app_key 不能调用 {admission.method}")
+        keys = [f"sign:{app.app_key}:{expected}"]
+        if nonce := parameters.public("nonce"):
+            keys.append(f"nonce:{app.app_key}:{timestamp}:{nonce}")
+        return begun(self._counters, self._claim(keys, seconds_left + _SKEW))
+
+    def _sign_method(self, given: str | None) -> str:
+        method = DEFAULT_METHOD if given is None else given
+        if method not in self._sign_methods:
+            raise ApiSysExceptions.invalid_signature(f"sign_method 应为 {'、'.join(self._sign_methods)}")
+        return method
+
+    def _seconds_left(self, timestamp: str) -> float:
+        """For how long this timestamp will pass."""
+        try:
+            ahead = parse_timestamp(timestamp, self._zone) - time.time()
+        except ValueError:
+            raise ApiSysExceptions.invalid_timestamp(self._expected) from None
+        if abs(ahead) > WINDOW:
+            off = f"比服务器时间{'快' if ahead > 0 else '慢'} {math.ceil(abs(ahead))} 秒，应在 {WINDOW} 秒以内"
+            raise ApiSysExceptions.invalid_timestamp(f"{off}；{self._expected}")
+        return ahead + WINDOW
+
+    def _wrong_signature(self, method: str, secret: str, string: bytes) -> ApiException:
+        if not self._debug:
+            return ApiSysExceptions.invalid_signature()
+        signed = string.decode(errors="replace").replace(secret, _MASK)
+        if method == "md5":
+            signed = f"{_MASK}{signed}{_MASK}"
+        if len(signed) > _SHOWN:
+            signed = f"{signed[:_SHOWN]}…（共 {len(signed)} 个字符）"
+        return ApiSysExceptions.invalid_signature(f"服务器签名的字符串为 {signed}")
+
+    def _fail(self, admission: Admission, error: ApiException) -> Outcome[None]:
+        """Counts a failed call, then raises the error, or 1002 where this one was too many."""
+        counting = self._lockout.failed(_caller(admission))
+        if counting is None:
+            raise error
+        return _raise_after(counting, error)
+
+    async def _claim(self, keys: Iterable[str], seconds: float) -> None:
+        """Takes the keys for this call. Raises 1032 where another one has them.
+
+        One after the other: of two copies that take two keys in any order each could get one.
+        """
+        try:
+            for key in keys:
+                if not await outcome_of(self._counters.claim(key, seconds)):
+                    raise ApiSysExceptions.repeated_request
+        except CountersError as broken:
+            self._pass_unchecked(broken)
+
+    def _pass_unchecked(self, reason: object) -> None:
+        if self._fail_open:
+            self._log.warning("signed calls pass unchecked: %s", reason)
+        else:
+            self._log.warning("signed calls are refused: %s", reason)
+            raise ApiSysExceptions.service_busy("暂时无法验证签名", headers={"Retry-After": _RETRY_AFTER})
+
+
+def _known(sign_methods: Iterable[str]) -> tuple[str, ...]:
+    found = tuple(sign_methods)
+    for method in found:
+        if method not in SIGN_METHODS:
+            raise ValueError(f"there is no sign_method {method!r}, {hint_at(method, list(SIGN_METHODS))}")
+    if not found:
+        raise ValueError(f"sign_methods must name some of {', '.join(SIGN_METHODS)}")
+    return found
+
+
+async def _raise_after(counting: Awaitable[None], error: ApiException) -> None:
+    await counting
+    raise error
+
+
+def _caller(admission: Admission) -> str:
+    """Under which key the lock-out knows the caller."""
+    return f"address:{admission.address}"
+
+
+@lru_cache(maxsize=4096)
+def _may_call(patterns: tuple[str, ...], method: str) -> bool:
+    return any(fnmatchcase(method, pattern) for pattern in patterns)
