@@ -1,0 +1,131 @@
+"""Makes commands of functions.
+
+A command is a function that takes ``make_app``, the settings, and what its click decorators say. Several that
+belong together are a `Group`: its functions ``create`` and ``list_`` are the commands ``create`` and ``list``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from apizen.settings import CONFIG_VARIABLE, PREFIX, Settings, SettingsError, read_file, unknown_variables
+
+__all__ = ["Group", "MakeApp", "command_of", "takes"]
+
+MakeApp = Callable[[Settings], Any]
+Function = Callable[..., None]
+Marked = TypeVar("Marked", bound=Function)
+
+
+class Group(NamedTuple):
+    """A command that has commands of its own."""
+
+    name: str
+    explanation: str
+    functions: tuple[Function, ...]
+
+
+def takes(*settings: str) -> Callable[[Marked], Marked]:
+    """Names the settings that a command has options for, where it has no use for most of them."""
+
+    def mark(function: Marked) -> Marked:
+        function.__settings__ = settings  # type: ignore[attr-defined]  # beside click's __click_params__
+        return function
+
+    return mark
+
+
+def command_of(command: Function | Group, make_app: MakeApp, settings_type: type[Settings]) -> click.Command:
+    """A command for click. It takes every setting as an option, or those that `takes` names."""
+    if isinstance(command, Group):
+        return _group(command, make_app, settings_type)
+    return _command(command, make_app, settings_type)
+
+
+class _Names(click.ParamType[tuple[str, ...], Any]):
+    """Module names with commas between them; given more than once, they add up."""
+
+    name = "names"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> tuple[str, ...]:
+        names = value.replace(",", " ").split() if isinstance(value, str) else value
+        return tuple(names)
+
+
+def _load_file(
+    settings_type: type[Settings], taken: Sequence[Field[Any]]
+) -> Callable[[click.Context, click.Parameter, Path | None], None]:
+    def load(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
+        if path is not None:
+            try:
+                values = read_file(path, settings_type)
+            except SettingsError as error:
+                raise click.UsageError(str(error)) from error
+            # Not those that the command doesn't take: options of its own may bear their names.
+            context.default_map = {setting.name: values[setting.name] for setting in taken if setting.name in values}
+
+    return load
+
+
+def _options(settings_type: type[Settings], taken: Sequence[Field[Any]]) -> list[click.Parameter]:
+    """One option for each setting that is taken, and one for the file that settings come from."""
+    file = click.Option(
+        ["--config"],
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        envvar=CONFIG_VARIABLE,
+        is_eager=True,
+        expose_value=False,
+        callback=_load_file(settings_type, taken),
+        help="TOML file with settings",
+    )
+    return [file, *map(_option, taken)]
+
+
+def _option(setting: Field[Any]) -> click.Option:
+    return click.Option(
+        ["--" + setting.name.replace("_", "-")],
+        default=setting.default,
+        type=_Names() if isinstance(setting.default, tuple) else type(setting.default),
+        is_flag=isinstance(setting.default, bool),
+        envvar=PREFIX + setting.name.upper(),
+        help=setting.metadata["help"],
+        show_default=setting.default not in ((), ""),
+    )
+
+
+def _group(group: Group, make_app: MakeApp, settings_type: type[Settings]) -> click.Group:
+    made = click.Group(group.name, help=group.explanation)
+    for function in group.functions:
+        made.add_command(command_of(function, make_app, settings_type))
+    return made
+
+
+def _command(function: Function, make_app: MakeApp, settings_type: type[Settings]) -> click.Command:
+    names = getattr(function, "__settings__", None)
+    taken = [setting for setting in fields(settings_type) if names is None or setting.name in names]
+
+    def callback(**options: Any) -> None:
+        values = {setting.name: options.pop(setting.name) for setting in taken}
+        unknown = unknown_variables(os.environ, settings_type)
+        if unknown:
+            raise click.UsageError("; ".join(unknown))
+        try:
+            settings = settings_type(**values)
+        except SettingsError as error:
+            raise click.UsageError(str(error)) from error
+        function(make_app, settings, **options)
+
+    own: list[click.Parameter] = list(reversed(getattr(function, "__click_params__", [])))
+    return click.Command(
+        function.__name__.rstrip("_"),
+        params=[*own, *_options(settings_type, taken)],
+        callback=callback,
+        help=inspect.getdoc(function),
+    )

@@ -1,0 +1,101 @@
+"""The command `sign`."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from apizen.application import make_app
+from apizen.commands.command import command_of
+from apizen.commands.sign import sign
+from apizen.governance.apps import Apps
+from apizen.governance.database import Database
+from apizen.governance.secret import SecretKey
+from apizen.governance.signing import signature
+from apizen.settings import Settings
+
+PUBLISHED = [
+    "method=taobao.item.seller.get", "app_key=12345678", "session=test", "timestamp=2016-01-01 12:00:00",
+    "format=json", "v=2.0", "fields=num_iid,title,nick,price,num", "num_iid=11223344",
+]  # fmt: skip
+COMMAND: click.Command = command_of(sign, make_app, Settings)
+
+
+def run(*arguments: str, data: bytes | None = None) -> Result:
+    return CliRunner().invoke(COMMAND, [*arguments], input=data, prog_name="run.py sign")
+
+
+def test_sign_prints_string_and_signature() -> None:
+    found = run("--secret", "helloworld", *PUBLISHED, "sign_method=md5")
+    assert (found.exit_code, found.output.splitlines()) == (
+        0,
+        [
+            "string: app_key12345678fieldsnum_iid,title,nick,price,numformatjsonmethodtaobao.item.seller.get"
+            "num_iid11223344sessiontestsign_methodmd5timestamp2016-01-01 12:00:00v2.0",
+            "sign:   66987CB115214E59E6EC978214934FB8",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "published"),
+    [
+        ("md5", "66987CB115214E59E6EC978214934FB8"),
+        ("hmac", "D56D7858309C31B6251083A874D48273"),
+        ("hmac-sha256", "04DB15AD0774D5CFCE2C837DE43E3FCEA9011ED74F3038FB6AB5F3C4CEA119E8"),
+    ],
+)
+def test_sign_as_json(method: str, published: str) -> None:
+    found = run("--json", "--secret", "helloworld", *PUBLISHED, f"sign_method={method}")
+    assert json.loads(found.output)["sign"] == published
+
+
+@pytest.mark.parametrize(
+    ("parameters", "string"),
+    [
+        ([], ""),
+        (["b=", "a=1=2", "sign=AB", "b=中 文"], "a1=2bb中 文"),
+        (["=1"], "1"),
+    ],
+)
+def test_sign_string(parameters: list[str], string: str) -> None:
+    found = json.loads(run("--json", "--secret", "s", *parameters).output)
+    assert found == {"string": string, "sign": signature("hmac-sha256", "s", string.encode())}
+
+
+def test_sign_body(tmp_path: Path) -> None:
+    body = '{ "b": "中" }\n'.encode()
+    file = tmp_path / "body.json"
+    file.write_bytes(body)
+    expected = {"string": f"a1{body.decode()}", "sign": signature("hmac-sha256", "s", b"a1" + body)}
+    assert json.loads(run("--json", "--secret", "s", "--body", str(file), "a=1").output) == expected
+    assert json.loads(run("--json", "--secret", "s", "--body", "-", "a=1", data=body).output) == expected
+
+
+def test_sign_with_the_secret_of_an_app(tmp_path: Path) -> None:
+    with closing(Database.open("", tmp_path)) as database:
+        app = Apps(database, SecretKey("", tmp_path)).create("shop")
+    found = run("--data", str(tmp_path), "--json", f"app_key={app.app_key}", "a=1")
+    assert json.loads(found.output)["sign"] == signature("hmac-sha256", app.secret, f"a1app_key{app.app_key}".encode())
+    assert app.secret not in found.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--secret", "s", "a"], "'a' is no NAME=VALUE"),
+        (["--secret", "s", "a=\udcff"], "'a=\\udcff' is not UTF-8"),
+        (["--secret", "s", "sign_method=sha1"], "there is no sign_method 'sha1', known are: hmac, hmac-sha256, md5"),
+        (["a=1"], "give --secret, or the app_key of an app in the database"),
+        (["app_key=", "a=1"], "give --secret, or the app_key of an app in the database"),
+        (["app_key=12345678"], "no app in the database has the app_key '12345678': give --secret"),
+    ],
+)
+def test_sign_refuses(tmp_path: Path, arguments: list[str], message: str) -> None:
+    found = run("--data", str(tmp_path), *arguments)
+    assert (found.exit_code, found.output.splitlines()[-1]) == (2, f"Error: {message}")

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from apizen.application import App, make_app
+from apizen.commands.command import command_of
+from apizen.commands.top import top
+from apizen.message import Call
+from apizen.observability.metrics import Gauge, Metrics
+from apizen.observability.status import status_rules
+from apizen.settings import Settings
+from tests.support import HOST, RunningServer, registry_of
+
+COMMAND: click.Command = command_of(top, make_app, Settings)
+
+
+def plain_app() -> App:
+    return make_app(Settings(access_log="off", metrics=False), registry_of({}))
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(COMMAND, arguments, prog_name="run.py top")
+
+
+class Busy(RunningServer):
+    """A server whose numbers say that it is called all the time."""
+
+    def __init__(self) -> None:
+        super().__init__(plain_app())
+        self.scrapes = 0
+        names = [("1.0", "math.add"), ("1.0", "matrix.api.set-user"), ("1.0", "never")]
+        self.metrics = Metrics(names, [Gauge("apizen_in_flight", "Calls that run", self.load)])
+        self.app.front.application.add_handlers(".*", status_rules(self.app.gateway, self.metrics, lambda: ""))
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.count)
+
+    def load(self) -> float:
+        self.scrapes += 1
+        return 3.0
+
+    def count(self) -> None:
+        while not self.ended.wait(0.01):
+            for method, code, seconds in [("math.add", 1000, 0.0004)] * 3 + [("matrix.api.set-user", 1022, 60.0)]:
+                call = Call("order-17", "192.0.2.7")
+                call.version, call.method, call.code = "1.0", method, code
+                self.metrics.observe(call, "GET", 200, 0, 0, seconds)
+
+
+@pytest.fixture
+def busy() -> Iterator[Busy]:
+    with Busy() as server:
+        server.thread.start()
+        yield server
+        server.ended.set()
+        server.thread.join(10)
+
+
+def rows_of(output: str) -> list[list[str]]:
+    lines = [line.strip("│┃ ") for line in output.splitlines() if line.startswith(("│", "┃"))]
+    return [[cell.strip() for cell in line.replace("┃", "│").split("│")] for line in lines]
+
+
+@pytest.mark.parametrize("option", ["--port", "--url"])
+def test_one_table(busy, option):
+    found = run("--once", option, str(busy.port) if option == "--port" else f"http://{HOST}:{busy.port}/")
+    assert found.exit_code == 0, found.output
+    heading, first, second = rows_of(found.output)
+    assert heading == ["version", "method", "calls/s", "errors/s", "p50 ms", "p99 ms"]
+    assert first[:2] == ["1.0", "math.add"]
+    assert second[:2] == ["1.0", "matrix.api.set-user"]
+    assert float(first[2]) > float(second[2]) > 0
+    assert (first[3], first[4], first[5]) == ("0.0", "0.5", "1.0")
+    assert (second[3], second[4], second[5]) == (second[2], ">30000", ">30000")
+    assert "in flight 3" in found.output
+
+
+def test_table_of_a_quiet_server(busy):
+    busy.ended.set()
+    busy.thread.join(10)
+    found = run("--once", "--port", str(busy.port))
+    assert (found.exit_code, rows_of(found.output)[1:]) == (0, [])
+    assert "0.0 calls/s" in found.output
+
+
+def test_live_table_until_interrupted(busy):
+    def interrupt() -> None:
+        until(lambda: busy.scrapes >= 3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    found = run("--port", str(busy.port))
+    interrupter.join(10)
+    assert found.exit_code == 0, found.output
+    assert [row[1] for row in rows_of(found.output)] == ["method", "math.add", "matrix.api.set-user"]
+
+
+def test_no_server():
+    with socket.socket() as unused:
+        unused.bind((HOST, 0))
+        address = f"http://{HOST}:{unused.getsockname()[1]}"
+    found = run("--once", "--url", address)
+    assert found.exit_code == 1
+    assert found.output == (
+        f"Error: no server with metrics answers at {address}/metrics: <urlopen error [Errno 111] Connection refused>\n"
+    )
+
+
+def test_server_without_metrics():
+    with RunningServer(plain_app()) as server:
+        found = run("--once", "--port", str(server.port))
+    address = f"http://{HOST}:{server.port}/metrics"
+    assert (found.exit_code, found.output) == (
+        1, f"Error: {address} answered 404: does the server run with metrics?\n",
+    )  # fmt: skip
+
+
+def test_no_address():
+    found = run("--once", "--url", "ftp://127.0.0.1")
+    assert found.exit_code == 2
+    assert found.output.splitlines()[-1] == (
+        "Error: --url must begin with http:// or https://, not 'ftp://127.0.0.1/metrics'"
+    )
