@@ -89,6 +89,7 @@ class CameraSource:
 
     name: str
     size: tuple[int, int]
+    tells = True
 
     def __init__(self, words: _Words, open_capture: Callable[[], cv2.VideoCapture], *, repeats: bool = False) -> None:
         self.name = words.name
@@ -105,6 +106,7 @@ class CameraSource:
         self._behind = 0  # pictures that were read since the newest one that was decoded
         self._read_at = time.monotonic()
         self._ended = False
+        self._woken = False
         self._condition = threading.Condition()
         self._wanted = threading.Event()
         self._closing = threading.Event()
@@ -113,14 +115,22 @@ class CameraSource:
 
     def wait(self, seconds: float) -> bool:
         with self._condition:
-            self._await_news(seconds)
+            self._ask_for_news()
+            self._condition.wait_for(lambda: self._has_news() or self._woken, seconds)
+            self._woken = False
             return self._has_news() or self._has_stalled()
+
+    def wake(self) -> None:
+        with self._condition:
+            self._woken = True
+            self._condition.notify_all()
 
     def grab(self) -> Image:
         with self._condition:
             if self._behind:
                 self._newest = None
-            self._await_news(0 if self._has_stalled() else _STALL)
+            self._ask_for_news()
+            self._condition.wait_for(self._has_news, 0 if self._has_stalled() else _STALL)
             image, self._newest = self._newest, None
         if image is None:
             raise self._stopped()
@@ -136,10 +146,9 @@ class CameraSource:
         height, width = image.shape[:2]
         self.size = width, height
 
-    def _await_news(self, seconds: float) -> None:
+    def _ask_for_news(self) -> None:
         if self._newest is None:
             self._wanted.set()
-        self._condition.wait_for(self._has_news, seconds)
 
     def _has_news(self) -> bool:
         return self._newest is not None or self._ended

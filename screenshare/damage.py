@@ -8,6 +8,8 @@ second too, and every 40 ms where there is no XInput 2.
     while damage.wait(1):       # True as soon as something has changed since clear()
         damage.clear()
         …capture…
+
+Another thread ends a wait early by ``damage.wake()``.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import contextlib
 import logging
 import math
 import select
+import socket
+import threading
 import time
 from typing import Any
 
@@ -54,6 +58,7 @@ class Damage:
         self._changed = True
         self._look = _LOOK
         self._next_look = 0.0
+        self._bell = _Bell()
         try:
             self._subscribe()
         except Exception as error:
@@ -78,6 +83,7 @@ class Damage:
             raise DamageLost(str(self._problems[0]))
         self._events = select.poll()
         self._events.register(display.fileno(), select.POLLIN)
+        self._events.register(self._bell.fileno(), select.POLLIN)
 
     def _subscribe_to_moves(self) -> None:
         from Xlib.ext import xinput
@@ -89,17 +95,22 @@ class Damage:
         self._root.xinput_select_events([(xinput.AllMasterDevices, xinput.RawMotionMask)])
 
     def wait(self, seconds: float) -> bool:
-        """Whether something has changed since ``clear``. Waits for it up to ``seconds``."""
+        """Whether something has changed since ``clear``. Waits for it up to ``seconds``, or until ``wake``."""
         end = time.monotonic() + seconds
         try:
             while not self._has_changed():
                 now = time.monotonic()
-                if now >= end:
+                if self._bell.has_rung() or now >= end:
                     return False
-                self._events.poll(math.ceil(1000 * (min(end, self._next_look) - now)))
+                # Below 0 it would wait for ever.
+                self._events.poll(max(0, math.ceil(1000 * (min(end, self._next_look) - now))))
         except Exception as error:
             raise DamageLost(f"{type(error).__name__}: {error}") from error
         return True
+
+    def wake(self) -> None:
+        """Ends the ``wait`` of another thread that is going on, or else the next one. Does nothing after ``close``."""
+        self._bell.ring()
 
     def clear(self) -> bool:
         """Starts anew; gives what ``wait(0)`` would have. Call it before the capture, which then shows all of it."""
@@ -120,6 +131,7 @@ class Damage:
         return not self.wait(0)
 
     def close(self) -> None:
+        self._bell.close()
         # Closing a broken connection raises.
         with contextlib.suppress(Exception):
             self._display.close()
@@ -137,6 +149,36 @@ class Damage:
     def _find_pointer(self) -> tuple[int, int]:
         pointer: Any = self._root.query_pointer()
         return pointer.root_x, pointer.root_y
+
+
+class _Bell:
+    """A descriptor that can be read once it has been rung. Any thread may ring it at any time, also after its end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._button, self._sound = socket.socketpair()
+        self._button.setblocking(False)
+        self._sound.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._sound.fileno()
+
+    def ring(self) -> None:
+        # The lock: between two steps of a send, its descriptor could be closed and be another one's. It fails where
+        # nobody has listened for long, who will still hear it, and after the end.
+        with self._lock, contextlib.suppress(OSError):
+            self._button.send(b"1")
+
+    def has_rung(self) -> bool:
+        """Whether it has rung since the last call."""
+        with contextlib.suppress(BlockingIOError):
+            return bool(self._sound.recv(4096))
+        return False
+
+    def close(self) -> None:
+        with self._lock:
+            self._button.close()
+            self._sound.close()
 
 
 def _connect() -> Any:

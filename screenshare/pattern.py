@@ -35,6 +35,7 @@ class PatternSource:
 
     name = "test"
     size = (WIDTH, HEIGHT)
+    tells = True
 
     def __init__(self) -> None:
         self._background = _draw_background()
@@ -48,6 +49,9 @@ class PatternSource:
                 return False
             time.sleep(min(left, 1 / CHANGES - time.time() % (1 / CHANGES)))
         return True
+
+    def wake(self) -> None:
+        pass  # the next change is never far
 
     def grab(self) -> Image:
         self._shown = _change_at(time.time())

@@ -60,15 +60,22 @@ class ScreenSource:
         self._checked = time.monotonic()
         self._damage = open_damage() if _is_x11() else None
 
+    @property
+    def tells(self) -> bool:
+        return self._damage is not None
+
     def wait(self, seconds: float) -> bool:
         if self._damage is not None:
             try:
                 return self._damage.wait(seconds) or self._must_check()
             except DamageLost as error:
                 self._poll(error)
-                return True
-        time.sleep(seconds)
         return True
+
+    def wake(self) -> None:
+        damage = self._damage
+        if damage is not None:
+            damage.wake()
 
     def grab(self) -> Image:
         told = self._clear()

@@ -71,8 +71,14 @@ class ScreenShare:
             lines.append(_qr_code(f"{elsewhere[0]}/screen{fragment}"))
         return lines
 
-    async def close(self) -> None:
+    async def start(self) -> None:
+        """Nothing: the first viewer starts the hub."""
+
+    async def drain(self) -> None:
         await self.hub.close()
+
+    async def close(self) -> None:
+        """Nothing: the streams have ended, and with them the hub."""
 
 
 def _qr_code(text: str) -> str:

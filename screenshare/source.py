@@ -45,16 +45,26 @@ class SourceError(Exception):
 
 
 class Source(Protocol):
-    """Gives pictures. Only one thread may use it. ``size`` is the width and height of the last picture."""
+    """Gives pictures. Only one thread may use it, but for `wake`.
+
+    ``size`` is the width and height of the last picture. ``tells``: it knows when it changes; else it has to be polled.
+    """
 
     name: str
     size: tuple[int, int]
 
+    @property
+    def tells(self) -> bool: ...
+
     def wait(self, seconds: float) -> bool:
         """Waits up to ``seconds`` until there may be a new picture since the last grab.
 
-        False: there is surely none. A source that can't know waits all of the time and says True.
+        False: there is surely none. A source that doesn't tell says True at once.
         """
+
+    def wake(self) -> None:
+        """Ends the `wait` that is going on, or else the next one. Any thread may call it at any time, also after
+        `close`. Does nothing where no wait lasts long."""
 
     def grab(self) -> Image:
         """The picture now: height × width × 3 (BGR) or 4 (BGRA) bytes, in memory of its own. Raises SourceError."""

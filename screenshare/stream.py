@@ -30,7 +30,8 @@ from tornado.web import RequestHandler
 
 from screenshare.framing import CONTENT_TYPE, FRAMINGS, HEADERS, Framing, response_head
 from screenshare.gate import Gate, is_host, peer_of
-from screenshare.hub import Closing, Ended, Full, Hub, NoPicture, Viewer
+from screenshare.hub import Closing, Full, Hub, NoPicture
+from screenshare.viewer import Ended, Viewer
 
 __all__ = ["HostHandler", "SnapshotHandler", "StateHandler", "StreamHandler"]
 

@@ -7,10 +7,11 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from apizen import ApiMethodBase, version
 from apizen.application import App, make_app
@@ -22,14 +23,26 @@ from apizen.version import Registry
 HOST = "127.0.0.1"
 
 
+def until(holds: Callable[[], object], seconds: float = 10.0) -> bool:
+    """Waits until something holds; whether it does."""
+    end = time.monotonic() + seconds
+    while not (held := holds()) and time.monotonic() < end:
+        time.sleep(0.01)
+    return bool(held)
+
+
 class Answer(NamedTuple):
     status: int
     headers: http.client.HTTPMessage
     body: bytes
 
     @property
-    def envelope(self) -> Any:
+    def json(self) -> Any:
         return json.loads(self.body)
+
+    @property
+    def envelope(self) -> Any:
+        return self.json
 
     @property
     def meta(self) -> tuple[int, str]:
@@ -70,9 +83,9 @@ class Client:
         headers = {} if content_type is None else {"Content-Type": content_type}
         return self.send("POST", f"{GATEWAY_PATH}?{query}", body, headers)
 
-    def raw(self, request: bytes) -> bytes:
-        """Everything that comes back for some bytes, until the server closes or two seconds pass."""
-        with socket.create_connection((HOST, self.port), timeout=2) as connection:
+    def raw(self, request: bytes, seconds: float = 2) -> bytes:
+        """Everything that comes back for some bytes, until the server closes or is silent for some seconds."""
+        with socket.create_connection((HOST, self.port), timeout=seconds) as connection:
             connection.sendall(request)
             received = b""
             try:
@@ -83,47 +96,71 @@ class Client:
             return received
 
 
-class RunningServer(Client):
-    """An application behind a real socket; its event loop runs in a thread of its own."""
+class ThreadedServer(Client):
+    """A server in this process; its event loop runs in a thread of its own, between `begin` and `end`."""
 
-    def __init__(self, app: App) -> None:
-        self.app = app
-        self._started = threading.Event()
+    def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="server")
 
-    def __enter__(self) -> RunningServer:
+    async def begin(self) -> int:
+        """Starts to serve; gives the port."""
+        raise NotImplementedError
+
+    async def end(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
         self._thread.start()
-        assert self._started.wait(5)
+        try:
+            super().__init__(self.do(self.begin()))
+        except BaseException:
+            self._stop()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.do(self.server.close(grace=0.5))
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        assert not self._thread.is_alive()
+        try:
+            self.do(self.end())
+        finally:
+            self._stop()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._start())
         self._loop.run_forever()
         self._loop.close()
 
-    async def _start(self) -> None:
-        self.server = Server(self.app.front, self.app.runner, HOST, 0)
-        self.server.start()
-        super().__init__(self.server.port)
-        self._started.set()
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(15)
+        assert not self._thread.is_alive()
 
     def do(self, coroutine: Any) -> Any:
         """Runs a coroutine on the server's loop."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
 
+class RunningServer(ThreadedServer):
+    """An application behind a real socket."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__()
+        self.app = app
+
+    async def begin(self) -> int:
+        self.server = Server(self.app.front, self.app.runner, HOST, 0, self.app.services)
+        await self.server.start_services()
+        self.server.start()
+        return self.server.port
+
+    async def end(self) -> None:
+        await self.server.close(grace=0.5)
+
+
 @contextmanager
 def serving(methods: Mapping[str, Any], **settings: Any) -> Iterator[RunningServer]:
     """A server with one version, 1.0, of these entries."""
-    with RunningServer(make_app(Settings(**settings), registry_of(methods))) as server:
+    with RunningServer(make_app(Settings(**{"access_log": "off", **settings}), registry_of(methods))) as server:
         yield server

@@ -7,21 +7,20 @@ import colorsys
 import functools
 import io
 import json
-import threading
 import time
-from types import TracebackType
 from typing import Any, ClassVar
 
 from PIL import Image, ImageDraw
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
+from tornado.netutil import bind_sockets
 from tornado.web import Application, Finish, RequestHandler
 
 from screenshare.gate import Gate
 from screenshare.page import page_rules
 from screenshare.picture import State, ViewerState
+from tests.support import HOST, ThreadedServer
 
-HOST = "127.0.0.1"
 _FPS = 12
 _SIZES = {"low": (320, 180), "medium": (640, 360), "high": (960, 540)}
 
@@ -42,7 +41,7 @@ def moving_pictures(quality: str) -> list[bytes]:
     return pictures
 
 
-class StandIn:
+class StandIn(ThreadedServer):
     """Serves the page and what it asks for, from a thread of its own; ``port`` 0 takes a free one.
 
     What a test may set while it runs: the members of ``state`` and ``you``, ``frozen`` (streams send nothing
@@ -51,6 +50,7 @@ class StandIn:
     """
 
     def __init__(self, gate: Gate, port: int = 0, host: str = HOST, pictures: Any = moving_pictures) -> None:
+        super().__init__()
         self.gate = gate
         self.host = host
         self.port = port
@@ -65,31 +65,12 @@ class StandIn:
         self.sent_at: dict[str, float] = {}
         self.running = 0
         self.requests: list[str] = []
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="stand-in")
-
-    def __enter__(self) -> StandIn:
-        self._thread.start()
-        assert self._started.wait(5)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(5)
-        assert not self._thread.is_alive()
 
     def end_streams(self) -> None:
         """Ends all streams, as a server does that restarts between two looks at the state."""
         self.streams.clear()
 
-    def _run(self) -> None:
-        asyncio.run(self._serve())
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
+    async def begin(self) -> int:
         arguments = {"stand_in": self}
         application = Application(
             [
@@ -100,15 +81,16 @@ class StandIn:
             ],
             log_function=lambda handler: self.requests.append(f"{handler.request.method} {handler.request.uri}"),
         )
-        server = HTTPServer(application)
-        server.listen(self.port, self.host)
-        self.port = next(iter(server._sockets.values())).getsockname()[1]
-        self._started.set()
-        await self._stopped.wait()
-        server.stop()
+        self._server = HTTPServer(application)
+        sockets = bind_sockets(self.port, self.host)
+        self._server.add_sockets(sockets)
+        return int(sockets[0].getsockname()[1])
+
+    async def end(self) -> None:
+        self._server.stop()
         if not self.breaks_off:
             await self._end_streams()
-        await server.close_all_connections()
+        await self._server.close_all_connections()
         await self._end_streams()
 
     async def _end_streams(self) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
-import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -24,8 +22,8 @@ from screenshare.gate import Gate
 from screenshare.hub import Hub
 from screenshare.picture import Preset
 from screenshare.stream import HostHandler, SnapshotHandler, StateHandler, StreamHandler
+from tests.support import HOST, ThreadedServer, until
 
-HOST = "127.0.0.1"
 FPS = 25.0
 PRESETS = {
     "low": Preset("low", 64, 60, FPS / 4),
@@ -58,7 +56,8 @@ class Painter:
     """A source that counts its pictures.
 
     ``moving``: each grab shows another number, else only `touch` changes it. ``told``: it says when nothing has
-    changed. ``fails``: what the next grabs raise. ``stuck``: a grab doesn't return before this is set.
+    changed; ``waits``: how often it was asked for that. ``fails``: what the next grabs raise. ``stuck``: a grab
+    doesn't return before this is set.
     ``closes_in``: seconds that closing takes.
     """
 
@@ -74,13 +73,14 @@ class Painter:
         self.stuck: threading.Event | None = None
         self.closes_in = 0.0
         self.number = 1
-        self.grabs = self.opened = self.closed = 0
+        self.waits = self.grabs = self.opened = self.closed = 0
         self.threads: set[int] = set()
         self._noise = None
         if noisy:
             shape = (height, 16 * _BITS, 4)
             self._noise = numpy.random.default_rng(1).integers(0, 255, shape, numpy.uint8)
-        self._changed = threading.Event()
+        self._condition = threading.Condition()
+        self._changed = self._woken = False
 
     def open(self) -> Painter:
         if self.fails_to_open is not None:
@@ -89,18 +89,32 @@ class Painter:
         self.opened += 1
         return self
 
-    def touch(self) -> None:
-        self.number += 1
-        self._changed.set()
+    def touch(self, *, seen: bool = True) -> None:
+        with self._condition:
+            self.number += seen
+            self._changed = True
+            self._condition.notify()
+
+    @property
+    def tells(self) -> bool:
+        return self.told and not self.moving
 
     def wait(self, seconds: float) -> bool:
-        if self.told and not self.moving:
-            return self._changed.wait(seconds)
-        time.sleep(seconds)
-        return True
+        if not self.tells:
+            return True
+        with self._condition:
+            self.waits += 1
+            self._condition.wait_for(lambda: self._changed or self._woken, seconds)
+            self._woken = False
+            return self._changed
+
+    def wake(self) -> None:
+        with self._condition:
+            self._woken = True
+            self._condition.notify()
 
     def grab(self) -> numpy.ndarray:
-        self._changed.clear()
+        self._changed = False
         self.grabs += 1
         self.threads.add(threading.get_ident())
         if self.stuck is not None:
@@ -122,39 +136,18 @@ def capture_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "screen-capture"]
 
 
-def until(holds: Callable[[], object], seconds: float = 3.0) -> bool:
-    """Waits until something holds; whether it does."""
-    end = time.monotonic() + seconds
-    while not (held := holds()) and time.monotonic() < end:
-        time.sleep(0.005)
-    return bool(held)
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-class Streaming:
-    """A hub behind a real socket; its event loop runs in a thread of its own."""
+class Streaming(ThreadedServer):
+    """A hub behind a real socket."""
 
     def __init__(self, source: Painter, *, gate: Any = None, stall: float = 5.0, **hub: Any) -> None:
+        super().__init__()
         self.source = source
         self.gate = Gate(None) if gate is None else gate
         self._stall = stall
         self._hub = {"max_viewers": 50, "linger": 0.2, **hub}
         self.access: list[int] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="server")
-        self._thread.start()
-        self.do(self._start())
 
-    async def _start(self) -> None:
+    async def begin(self) -> int:
         self.hub = Hub(self.source.open, PRESETS, **self._hub)
         arguments = {"hub": self.hub, "gate": self.gate}
         application = Application(
@@ -168,49 +161,27 @@ class Streaming:
         )
         self._server = HTTPServer(application)
         sockets = bind_sockets(0, HOST)
-        self.port = sockets[0].getsockname()[1]
         self._server.add_sockets(sockets)
+        return int(sockets[0].getsockname()[1])
 
-    def close(self) -> None:
-        self.do(self.hub.close())
-        self.do(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
-
-    async def _stop(self) -> None:
+    async def end(self) -> None:
+        await self.hub.close()
         self._server.stop()
         await self._server.close_all_connections()
         await asyncio.sleep(0.02)
 
-    def do(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Runs a coroutine on the server's loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
-
-    def send(self, verb: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=10)
-        try:
-            connection.request(verb, path, body, dict(headers or {}))
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.headers, answer.read())
-        finally:
-            connection.close()
-
     def state(self, token: str = "") -> Any:
         return self.send("GET", f"/screen/state?viewer={token}").json
 
-    def watch(self, query: str = "", buffer: int | None = None) -> Client:
-        return Client(self.port, query, buffer)
+    def watch(self, query: str = "", buffer: int | None = None) -> Watcher:
+        return Watcher(self.port, query, buffer)
 
 
 @contextmanager
 def streaming(source: Painter, **options: Any) -> Iterator[Streaming]:
-    server = Streaming(source, **options)
-    try:
+    with Streaming(source, **options) as server:
         yield server
-    finally:
-        server.close()
-    assert until(lambda: not capture_threads(), 1)
+    assert until(lambda: not capture_threads(), 5)
 
 
 class Part(NamedTuple):
@@ -226,19 +197,19 @@ class Part(NamedTuple):
         return number_of(self.jpeg)
 
 
-class Client:
+class Watcher:
     """One connection that asks for a stream. ``buffer`` is the size of its receive buffer."""
 
     def __init__(self, port: int, query: str = "", buffer: int | None = None) -> None:
         self.socket = socket.socket()
         if buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        self.socket.settimeout(5)
+        self.socket.settimeout(10)
         self.socket.connect((HOST, port))
         self.socket.sendall(f"GET /video_feed{query} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
         self._received = b""
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Watcher:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -298,7 +269,7 @@ class Client:
             assert self.read_exactly(len(end)) == end
             yield Part(whole(jpeg), float(headers["X-Timestamp"]), length, time.time())
 
-    def has_ended(self, seconds: float = 2.0) -> bool:
+    def has_ended(self, seconds: float = 5.0) -> bool:
         """Whether the server ends the connection in time; what still comes is thrown away."""
         self.socket.settimeout(0.05)
         end = time.monotonic() + seconds

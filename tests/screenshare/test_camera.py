@@ -17,6 +17,7 @@ from screenshare import camera
 from screenshare.camera import CameraSource
 from screenshare.pattern import draw_clock, read_clock
 from screenshare.source import Source, SourceError, open_source
+from tests.support import until
 
 CAMERA_ADVICE = (
     "Plug it in, close other programs that use it, or choose another number, as in --screen-source camera:1",
@@ -68,6 +69,15 @@ def numbers(source: Source, seconds: float) -> list[int]:
     return seen
 
 
+def some_numbers(source: Source, count: int) -> list[int]:
+    """The numbers of the next pictures."""
+    seen = []
+    for _ in range(count):
+        assert source.wait(5)
+        seen.append(number_of(source.grab()))
+    return seen
+
+
 def grab_for_ever(source: Source) -> None:
     while True:
         source.grab()
@@ -97,65 +107,87 @@ def test_file_from_the_start(tmp_path: Path) -> None:
     source.close()
 
 
-@pytest.mark.parametrize(("rate", "expected"), [(10, 6), (50, 30)])
-def test_file_at_its_own_rate(tmp_path: Path, rate: int, expected: int) -> None:
-    source = open_source(f"file:{write_video(tmp_path / 'clip.avi', 100, rate)}")
+@pytest.mark.parametrize(("rate", "shown"), [(10, 0.7), (50, 0.4)])
+def test_file_at_its_own_rate(tmp_path: Path, rate: int, shown: float) -> None:
+    path = write_video(tmp_path / "clip.avi", 100, rate)
+    begin = time.monotonic()
+    source = open_source(f"file:{path}")
     seen = numbers(source, 0.6)
+    expected = rate * (time.monotonic() - begin)
     source.close()
-    assert 0.8 * expected <= len(seen) <= expected + 2
-    assert seen[0] <= 1
-    assert seen[-1] == pytest.approx(expected, abs=2 + 0.1 * expected)
+    assert seen[0] <= 0.2 * expected
+    assert 0.6 * expected - 1 <= seen[-1] <= expected + 1
+    assert len(seen) >= shown * seen[-1]
     assert seen == sorted(set(seen))
 
 
 def test_file_starts_again_at_its_end(tmp_path: Path) -> None:
-    source = open_source(f"file:{write_video(tmp_path / 'clip.avi', 5, 50)}")
-    seen = numbers(source, 0.5)
+    source = open_source(f"file:{write_video(tmp_path / 'clip.avi', 5, 25)}")
+    seen = some_numbers(source, 16)
     source.close()
     assert set(seen) == set(range(5))
-    assert 3 <= seen.count(0) <= 6
     steps = [(second - first) % 5 for first, second in itertools.pairwise(seen)]
-    assert steps.count(1) >= 0.8 * len(steps)
+    assert steps.count(1) >= 0.6 * len(steps)
 
 
 def test_file_with_one_picture(tmp_path: Path) -> None:
     source = open_source(f"file:{write_video(tmp_path / 'clip.avi', 1, 50)}")
-    seen = numbers(source, 0.2)
+    seen = some_numbers(source, 5)
     source.close()
     assert set(seen) == {0}
-    assert len(seen) >= 5
 
 
 def test_file_that_says_no_rate(tmp_path: Path) -> None:
     # A sequence of pictures has 25 a second; one picture is a video of one.
     path = tmp_path / "picture.jpg"
     assert cv2.imwrite(str(path), picture(7))
+    begin = time.monotonic()
     source = open_source(f"file:{path}")
-    seen = numbers(source, 0.5)
+    seen = some_numbers(source, 11)
+    taken = time.monotonic() - begin
     source.close()
     assert set(seen) == {7}
-    assert 10 <= len(seen) <= 15
+    assert 9 / 25 < taken < 4
 
 
 def test_a_slow_reader_gets_the_present_picture(tmp_path: Path) -> None:
-    source = open_source(f"file:{write_video(tmp_path / 'clip.avi', 200, 50)}")
+    path = write_video(tmp_path / "clip.avi", 200, 50)
     begin = time.monotonic()
+    source = open_source(f"file:{path}")
+    opened = time.monotonic()
     for _ in range(3):
         time.sleep(0.15)
-        assert source.wait(0.1)
+        assert source.wait(1)
         time.sleep(0.1)
-        assert number_of(source.grab()) == pytest.approx(50 * (time.monotonic() - begin), abs=5)
+        asked = time.monotonic()
+        number = number_of(source.grab())
+        assert 0.5 * 50 * (asked - opened) < number <= 50 * (time.monotonic() - begin) + 1
     source.close()
 
 
 def test_wait_in_vain(tmp_path: Path) -> None:
-    source = open_source(f"file:{write_video(tmp_path / 'clip.avi', 10, 2)}")
+    source = open_source(f"file:{write_video(tmp_path / 'clip.avi', 10, 1)}")
     source.grab()
     begin = time.monotonic()
     assert not source.wait(0.1)
-    assert 0.09 <= time.monotonic() - begin < 0.2
-    assert source.wait(1)
+    assert 0.09 <= time.monotonic() - begin < 0.9
+    assert source.wait(5)
     source.close()
+
+
+def test_wake_ends_one_wait(tmp_path: Path) -> None:
+    source = open_source(f"file:{write_video(tmp_path / 'slow.avi', 10, 1)}")
+    source.grab()
+    for waker in (lambda: threading.Timer(0.05, source.wake).start(), source.wake):
+        waker()
+        begin = time.monotonic()
+        told = source.wait(30)
+        assert time.monotonic() - begin < 0.9 or told  # on a slow machine the next picture may be there
+        if told:
+            source.grab()
+    assert source.wait(10)
+    source.close()
+    source.wake()
 
 
 def test_a_file_that_vanishes(tmp_path: Path) -> None:
@@ -163,7 +195,7 @@ def test_a_file_that_vanishes(tmp_path: Path) -> None:
     source = open_source(f"file:{path}")
     path.unlink()
     with pytest.raises(SourceError) as caught:
-        numbers(source, 2)
+        numbers(source, 5)
     assert say(caught.value) == ("file clip.avi has stopped", "文件 clip.avi 已停止", FILE_ADVICE)
     with pytest.raises(SourceError):
         source.grab()
@@ -199,7 +231,7 @@ def test_an_address_that_nobody_serves(capfd: pytest.CaptureFixture[str]) -> Non
     begin = time.monotonic()
     with pytest.raises(SourceError) as caught:
         open_source("rtsp://somebody:secret@127.0.0.1:1/live?key=hidden")
-    assert time.monotonic() - begin < 6
+    assert time.monotonic() - begin < 15  # the library would give up after 30 s
     name = "rtsp://127.0.0.1:1/live"
     assert say(caught.value) == (f"{name} can't be opened", f"{name} 无法打开", NETWORK_ADVICE)
     assert capfd.readouterr() == ("", "")
@@ -210,6 +242,7 @@ class NetworkCamera:
 
     def __init__(self) -> None:
         self.mode = "send"
+        self.sent = 0
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -227,6 +260,7 @@ class NetworkCamera:
                         except OSError:
                             return
                         number += 1
+                        owner.sent = number
                     time.sleep(0.02)
 
             def log_message(self, *arguments: object) -> None:
@@ -255,18 +289,17 @@ def network_camera() -> Iterator[NetworkCamera]:
 
 def test_live_pictures(network_camera: NetworkCamera) -> None:
     source = network_camera.open()
-    seen = numbers(source, 0.5)
+    seen = some_numbers(source, 15)
     source.close()
     assert seen == sorted(set(seen))
-    assert 15 <= len(seen) <= 27
 
 
 def test_live_pictures_are_not_queued(network_camera: NetworkCamera) -> None:
     source = network_camera.open()
     source.grab()
-    first = number_of(source.grab())
-    time.sleep(0.5)
-    assert number_of(source.grab()) >= first + 15
+    first, sent = number_of(source.grab()), network_camera.sent
+    assert until(lambda: network_camera.sent >= sent + 20)
+    assert number_of(source.grab()) >= first + 12
     source.close()
 
 
@@ -274,7 +307,7 @@ def test_live_pictures_that_end(network_camera: NetworkCamera) -> None:
     source = network_camera.open()
     network_camera.mode = "stop"
     with pytest.raises(SourceError) as caught:
-        numbers(source, 3)
+        numbers(source, 10)
     assert say(caught.value) == ("camera x has stopped", "摄像头 x 已停止", ("the advice", "建议"))
     source.close()
 
@@ -285,19 +318,19 @@ def test_live_pictures_that_stall(network_camera: NetworkCamera, monkeypatch: py
     network_camera.mode = "hang"
     begin = time.monotonic()
     with pytest.raises(SourceError) as caught:
-        numbers(source, 3)
-    assert 0.5 <= time.monotonic() - begin < 1
+        numbers(source, 10)
+    assert 0.3 <= time.monotonic() - begin < 4
     assert say(caught.value) == (
         "camera x has given no picture for 1 seconds", "摄像头 x 已有 1 秒没有画面", ("the advice", "建议"),
     )  # fmt: skip
     network_camera.mode = "send"
-    assert source.wait(1)
+    assert source.wait(5)
     source.grab()
     source.close()
 
 
 def test_grab_waits_for_a_live_picture(network_camera: NetworkCamera, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera, "_STALL", 0.3)
+    monkeypatch.setattr(camera, "_STALL", 0.6)
     source = network_camera.open()
     seen = [number_of(source.grab()) for _ in range(5)]
     assert seen == sorted(set(seen))

@@ -94,13 +94,15 @@ class Painter:
         self.display.sync()
 
 
+NEVER = 60.0
+# How the screen changes, and how often the pointer's place has to be looked at to see it.
 CHANGES: list[tuple[Callable[[Painter], None], float]] = [
-    (Painter.draw, 0.05),
-    (Painter.show_window, 0.05),
-    (Painter.clear, 0.05),
-    (Painter.move_pointer, 0.05),
-    (Painter.change_pointer, 0.05),
-    (Painter.set_pointer, LOOK + 0.05),
+    (Painter.draw, NEVER),
+    (Painter.show_window, NEVER),
+    (Painter.clear, NEVER),
+    (Painter.move_pointer, NEVER),
+    (Painter.change_pointer, NEVER),
+    (Painter.set_pointer, LOOK),
 ]
 
 
@@ -110,27 +112,32 @@ def calm(watch: Damage) -> None:
         watch.clear()
 
 
-@pytest.mark.parametrize(("change", "within"), CHANGES)
-def test_a_change_wakes(watch: Damage, painter: Painter, change: Callable[[Painter], None], within: float) -> None:
+@pytest.mark.parametrize(("change", "look"), CHANGES)
+def test_a_change_wakes(
+    painter: Painter, monkeypatch: pytest.MonkeyPatch, change: Callable[[Painter], None], look: float
+) -> None:
+    monkeypatch.setattr(damage, "_LOOK", look)
+    watch = Damage()
     delays = []
     for _ in range(3):
         calm(watch)
         changed_at: list[float] = []
         timer = threading.Timer(0.02, lambda at=changed_at: (at.append(time.monotonic()), change(painter)))
         timer.start()
-        assert watch.wait(2)
+        assert watch.wait(3)
         delays.append(time.monotonic() - changed_at[0])
         timer.join()
-    assert sorted(delays)[1] <= within
+    watch.close()
+    assert sorted(delays)[1] < 1
 
 
-@pytest.mark.parametrize(("change", "within"), CHANGES)
+@pytest.mark.parametrize("change", [change for change, _ in CHANGES])
 def test_a_change_is_told_until_it_is_cleared(
-    watch: Damage, painter: Painter, change: Callable[[Painter], None], within: float
+    watch: Damage, painter: Painter, change: Callable[[Painter], None]
 ) -> None:
     calm(watch)
     change(painter)
-    assert watch.wait(within)
+    assert watch.wait(3)
     assert watch.wait(0)
     assert watch.clear()
     assert not watch.wait(LOOK + 0.05)
@@ -150,7 +157,65 @@ def test_wait_in_vain_takes_its_time(watch: Damage, seconds: float) -> None:
     calm(watch)
     begin = time.monotonic()
     assert not watch.wait(seconds)
-    assert seconds <= time.monotonic() - begin < seconds + 0.05
+    assert seconds <= time.monotonic() - begin < seconds + 1
+
+
+def test_wake_ends_the_wait_that_is_going_on(watch: Damage) -> None:
+    calm(watch)
+    timer = threading.Timer(0.1, watch.wake)
+    timer.start()
+    begin = time.monotonic()
+    assert not watch.wait(30)
+    assert 0.05 < time.monotonic() - begin < 10
+    timer.join()
+
+
+def test_wake_ends_the_next_wait_and_no_other(watch: Damage) -> None:
+    calm(watch)
+    for _ in range(3000):  # more than the kernel holds
+        watch.wake()
+    begin = time.monotonic()
+    assert not watch.wait(30)
+    assert time.monotonic() - begin < 10
+    begin = time.monotonic()
+    assert not watch.wait(0.3)
+    assert time.monotonic() - begin >= 0.3
+
+
+def test_wake_hides_no_change(watch: Damage, painter: Painter) -> None:
+    calm(watch)
+    painter.draw()
+    watch.wake()
+    assert watch.wait(3)
+    assert watch.wait(0)
+
+
+def test_wake_at_any_time(painter: Painter) -> None:
+    """Also while it is closed, and after: another file may have its descriptor then."""
+    end = threading.Event()
+    watches = [Damage()]
+
+    def wake() -> None:
+        while not end.is_set():
+            watches[-1].wake()
+
+    thread = threading.Thread(target=wake)
+    thread.start()
+    for _ in range(20):
+        watches[-1].close()
+        watches[-1].wake()
+        watches.append(Damage())
+    end.set()
+    thread.join()
+    watches[-1].close()
+
+
+def test_a_display_that_answers_late_is_not_waited_for_for_ever(watch: Damage, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm(watch)
+    find = watch._find_pointer
+    monkeypatch.setattr(watch, "_look", 0.02)
+    monkeypatch.setattr(watch, "_find_pointer", lambda: (time.sleep(0.04), find())[1])
+    assert not watch.wait(0.3)
 
 
 def test_no_change_is_lost(watch: Damage, painter: Painter) -> None:
@@ -171,14 +236,14 @@ def test_no_change_is_lost(watch: Damage, painter: Painter) -> None:
     while time.monotonic() < end:
         watch.clear()
         cleared_at = time.monotonic()
-        if not watch.wait(0.1):
-            missed += any(cleared_at < at < cleared_at + 0.05 for at in drawn)
+        if not watch.wait(1):
+            missed += any(cleared_at < at < cleared_at + 0.5 for at in drawn)
     stop.set()
     thread.join()
     assert missed == 0
-    assert len(drawn) > 100
+    assert len(drawn) > 20
     painter.draw()
-    assert watch.wait(0.05)
+    assert watch.wait(3)
 
 
 def test_settled(watch: Damage, painter: Painter) -> None:
@@ -193,11 +258,12 @@ def test_settled(watch: Damage, painter: Painter) -> None:
 def test_without_xinput_the_pointer_is_looked_at(painter: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Display.has_extension
     monkeypatch.setattr(Display, "has_extension", lambda self, name: name != "XInputExtension" and real(self, name))
+    monkeypatch.setattr(damage, "_LOOK", NEVER)
     watch = Damage()
     watch.clear()
     calm(watch)
     painter.set_pointer()
-    assert watch.wait(0.05)
+    assert watch.wait(3)
     watch.close()
 
 
@@ -245,8 +311,8 @@ def test_a_server_that_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
         timer.start()
         begin = time.monotonic()
         with pytest.raises(DamageLost):
-            watch.wait(5)
-        assert time.monotonic() - begin < 0.5
+            watch.wait(10)
+        assert time.monotonic() - begin < 5
         timer.join()
         for call in (lambda: watch.wait(0), lambda: watch.wait(1), watch.clear, watch.settled):
             with pytest.raises(DamageLost):

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from screenshare.gate import COOKIE, Gate, Verdict, new_pin, peer_of
-from tests.screenshare.stand_in import HOST, StandIn
+from tests.screenshare.stand_in import StandIn
+from tests.support import HOST
 
 PIN = "246810"
 ROOT = Path(__file__).parents[2]

@@ -12,12 +12,13 @@ import numpy
 import pytest
 from Xlib.display import Display
 
-from screenshare import screen
+from screenshare import damage, screen
 from screenshare.damage import DamageLost
 from screenshare.encoder import same
 from screenshare.screen import ScreenSource
 from screenshare.source import Region, SourceError, open_source
 from tests.screenshare.display import Xvfb, xvfb
+from tests.support import until
 
 COLOUR, BGR = "#204060", [0x60, 0x40, 0x20]
 WHITE = [255, 255, 255]
@@ -269,7 +270,8 @@ def without_pointer(grab: object) -> object:
     return black
 
 
-def test_a_change_wakes_and_is_in_the_picture(server: Xvfb) -> None:
+def test_a_change_wakes_and_is_in_the_picture(server: Xvfb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(damage, "_LOOK", 60)  # what no event tells is not seen at all
     source = ScreenSource(1)
     delays = []
     for step in range(5):
@@ -279,17 +281,18 @@ def test_a_change_wakes_and_is_in_the_picture(server: Xvfb) -> None:
             0.02, lambda x=10 * step, at=changed_at: (paint(server, x, 10, 5, 5), at.append(time.monotonic()))
         )
         timer.start()
-        assert source.wait(2)
+        assert source.wait(3)
         image = source.grab()
         timer.join()
         delays.append(time.monotonic() - changed_at[0])
         assert (image[12, 10 * step + 2, :3] == WHITE).all()
     source.close()
-    assert sorted(delays)[2] < 0.05
+    assert sorted(delays)[2] < 1
 
 
-def test_the_last_change_is_in_the_last_picture(server: Xvfb) -> None:
+def test_the_last_change_is_in_the_last_picture(server: Xvfb, monkeypatch: pytest.MonkeyPatch) -> None:
     """Changes in quick succession, then silence: what was grabbed last is what the screen shows."""
+    monkeypatch.setattr(screen, "_CHECK", 60.0)
     source = ScreenSource(1)
     display = Display(server.name)
     root = display.screen().root
@@ -299,10 +302,13 @@ def test_the_last_change_is_in_the_last_picture(server: Xvfb) -> None:
             context.change(foreground=burst * 100000 + step)
             root.fill_rectangle(context, 0, 0, 50, 50)
         display.flush()
-        while source.wait(0.015):
-            image = source.grab()
         red, green, blue = (burst * 100000 + burst % 7).to_bytes(3, "big")
-        assert image[25, 25, :3].tolist() == [blue, green, red]
+        end = time.monotonic() + 3
+        seen: list[int] = []
+        while seen != [blue, green, red] and time.monotonic() < end:
+            while source.wait(0.015):
+                seen = source.grab()[25, 25, :3].tolist()
+        assert seen == [blue, green, red]
     display.close()
     source.close()
 
@@ -319,7 +325,7 @@ def test_wait_in_vain(server: Xvfb, seconds: float) -> None:
     calm(source)
     begin = time.monotonic()
     assert source.wait(seconds) is False
-    assert seconds <= time.monotonic() - begin < seconds + 0.05
+    assert seconds <= time.monotonic() - begin < seconds + 1
     source.close()
 
 
@@ -329,30 +335,46 @@ def test_a_still_screen_costs_nothing(server: Xvfb) -> None:
     before = time.thread_time()
     for _ in range(15):
         assert not source.wait(1 / 15)
-    assert time.thread_time() - before < 0.01
+    assert time.thread_time() - before < 0.1  # a busy loop takes a second
     source.close()
+
+
+def test_wake(server: Xvfb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "_CHECK", 60.0)
+    source = ScreenSource(1)
+    assert source.tells
+    calm(source)
+    timer = threading.Timer(0.1, source.wake)
+    timer.start()
+    begin = time.monotonic()
+    assert not source.wait(30)
+    assert time.monotonic() - begin < 10
+    timer.join()
+    source.close()
+    source.wake()
 
 
 def test_a_still_screen_is_looked_at_all_the_same(server: Xvfb, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(screen, "_CHECK", 0.1)
     source = ScreenSource(1)
-    looks = 0
-    end = time.monotonic() + 0.6
-    while time.monotonic() < end:
-        if source.wait(0.03):
-            source.grab()
-            looks += 1
+    calm(source)
+    begin = time.monotonic()
+    for looks in range(4):
+        assert until(lambda: source.wait(0.03), 4)
+        assert time.monotonic() - begin >= 0.08 * looks
+        source.grab()
     source.close()
-    assert 3 <= looks <= 7
 
 
 def test_polled_screen(server: Xvfb, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(screen, "open_damage", lambda: None)
     source = ScreenSource(1)
+    assert not source.tells
     first = source.grab()
     begin = time.monotonic()
-    assert source.wait(0.1)
-    assert 0.1 <= time.monotonic() - begin < 0.15
+    assert source.wait(30)
+    assert time.monotonic() - begin < 10
+    source.wake()
     paint(server, 0, 0, 1, 1)
     assert not same(first, source.grab())
     source.close()

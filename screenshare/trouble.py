@@ -1,0 +1,55 @@
+"""Why there is no picture: from the error of a source to what its viewers read."""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+__all__ = ["Trouble", "ended", "log_trouble", "silence", "trouble_of"]
+
+logger = logging.getLogger(__name__)
+
+
+class Trouble(NamedTuple):
+    """Why there is no picture, and how to mend it."""
+
+    reason: str
+    reason_zh: str
+    advice: str
+    advice_zh: str
+
+
+def trouble_of(error: Exception) -> Trouble:
+    """What an error means; of one that is no SourceError, only its kind is told."""
+    from screenshare.source import SourceError
+
+    if isinstance(error, SourceError):
+        return Trouble(error.reason, error.reason_zh, error.advice, error.advice_zh)
+    name = type(error).__name__
+    return Trouble(
+        f"the picture can't be taken ({name})", f"无法获取画面（{name}）",
+        "The log of the server says more", "详情见服务器日志",
+    )  # fmt: skip
+
+
+def log_trouble(trouble: Trouble, error: Exception) -> None:
+    """Logs it; with the traceback where nobody foresaw it."""
+    from screenshare.source import SourceError
+
+    if isinstance(error, SourceError):
+        logger.warning("no picture: %s", trouble.reason)
+    else:
+        logger.error("no picture: %s", trouble.reason, exc_info=error)
+
+
+def silence(seconds: float) -> Trouble:
+    """The source hangs."""
+    return Trouble(
+        f"the source has not answered for {seconds:.0f} seconds", f"画面源已 {seconds:.0f} 秒没有响应",
+        "It may come back by itself; else restart the server", "可能会自行恢复；否则请重启服务器",
+    )  # fmt: skip
+
+
+def ended() -> Trouble:
+    """There will be no picture any more."""
+    return Trouble("the screen share is closing", "屏幕共享正在关闭", "Try again later", "请稍后再试")

@@ -1,0 +1,159 @@
+"""What a source shows now: its picture, or the reason why there is none as a picture.
+
+A source that fails is closed, and opened again after 1, 2, 4 … 30 seconds.
+
+One thread uses it. Others may read `state`, `hangs` and single values, and may call `wake`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from screenshare.meter import Meter
+from screenshare.trouble import Trouble, log_trouble, silence, trouble_of
+
+if TYPE_CHECKING:
+    from screenshare.source import Image, Source
+
+__all__ = ["View"]
+
+logger = logging.getLogger(__name__)
+
+# A source that hasn't answered for so long hangs: its last picture is shown no more.
+_HANGS_AFTER = 3.0
+_FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
+_NOTICE_SIZE = (1280, 720)
+
+
+class View:
+    """``version`` rises with each picture that differs from the one before. ``name`` and ``size`` are the source's.
+
+    ``taken``: the monotonic and the wall clock at the last look. ``trouble``: why the source gives no picture.
+    """
+
+    def __init__(self, open_source: Callable[[], Source]) -> None:
+        self.name = ""
+        self.size = (0, 0)
+        self.picture: Image | None = None
+        self.version = 0
+        self.taken = (0.0, 0.0)
+        self.trouble: Trouble | None = None
+        self.retry_at = 0.0
+        self._open_source = open_source
+        self._source: Source | None = None
+        self._looked_at = 0.0
+        self._works_since: float | None = None
+        self._delay = 0.0
+        self._lock = threading.Lock()
+        self._meter = Meter()  # guarded by the lock
+
+    def look(self, patience: float) -> bool:
+        """Brings the picture up to date; waits up to ``patience`` for a change. False: nothing has changed.
+
+        Raises what the source raises, which is then for `fail`.
+        """
+        source = self._source
+        opened = source is None
+        if source is None:
+            source = self._source = self._open_source()
+        changed = opened or source.wait(patience)
+        self.taken = time.monotonic(), time.time()
+        if changed:
+            self._take(source.grab())
+        self.name, self.size = source.name, source.size
+        self._looked_at = time.monotonic()
+        self.trouble = None
+        if self._works_since is None:
+            self._works_since = self._looked_at
+        return changed
+
+    def wake(self) -> None:
+        """Ends the wait of a `look` that is going on, or else the next one."""
+        source = self._source
+        if source is not None:
+            source.wake()
+
+    def rouse(self) -> None:
+        """Somebody watches again. That nobody did is no silence of the source."""
+        self._looked_at = time.monotonic()
+
+    @property
+    def tells(self) -> bool:
+        """Whether the source tells of its changes."""
+        return self._source is not None and self._source.tells
+
+    @property
+    def needs_look(self) -> bool:
+        """Not while a source that has failed is left alone."""
+        return self.trouble is None or time.monotonic() >= self.retry_at
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the picture can't be called the present any more, since the source doesn't answer."""
+        return self.trouble is None and time.monotonic() - self._looked_at > _HANGS_AFTER
+
+    @property
+    def problem(self) -> Trouble | None:
+        """``trouble``, or that the source hangs."""
+        trouble = self.trouble
+        silent = time.monotonic() - self._looked_at
+        return silence(silent) if trouble is None and silent > _HANGS_AFTER else trouble
+
+    @property
+    def fps(self) -> float:
+        """New pictures a second."""
+        with self._lock:
+            return self._meter.fps(time.monotonic())
+
+    def fail(self, error: Exception, *, draws: bool) -> None:
+        """Turns to a picture of the reason, until the next try; to none if that is what can't be drawn."""
+        self.close()
+        now = time.monotonic()
+        worked = 0.0 if self._works_since is None else now - self._works_since
+        self._works_since = None
+        self._delay = _FIRST_DELAY if worked >= self._delay else min(2 * self._delay, _LONGEST_DELAY)
+        self.retry_at = now + self._delay
+        trouble = trouble_of(error)
+        if trouble != self.trouble or not draws:
+            log_trouble(trouble, error)
+            self.picture = self._notice(trouble) if draws else None
+            self.version += 1
+            self.trouble = trouble
+
+    def forget(self) -> None:
+        """Holds on to nothing while nobody watches."""
+        self.picture = self.trouble = self._works_since = None
+        self._delay = self.retry_at = 0.0
+
+    def close(self) -> None:
+        """Closes the source; the next look opens it again."""
+        source, self._source = self._source, None
+        if source is not None:
+            try:
+                source.close()
+            except Exception:
+                logger.exception("the source could not be closed")
+
+    def _take(self, image: Image) -> None:
+        from screenshare.encoder import same  # loads cv2: only with the first viewer
+
+        if self.picture is not None and same(image, self.picture):
+            return
+        self.picture = image
+        self.version += 1
+        with self._lock:
+            self._meter.add(self.taken[0], self.version)
+
+    def _notice(self, trouble: Trouble) -> Image | None:
+        width, height = self.size if all(self.size) else _NOTICE_SIZE
+        try:
+            from screenshare.encoder import notice
+
+            return notice(width, height, trouble)
+        except Exception:
+            logger.exception("the reason could not be drawn")
+            return None
