@@ -136,11 +136,11 @@ def test_mismatch_within_takes_the_first_name():
 
 # Texts that a regular expression with two ways to read the same digits would look at for minutes.
 LONG = [
-    "1" * 8000 + "x",
-    "1" * 4000 + "." + "1" * 4000 + "x",
-    " " * 8000 + "x",
-    "1" * 8000 + " x",
-    "1e" + "1" * 8000 + "x",
+    "1" * 40_000 + "x",
+    "1" * 20_000 + "." + "1" * 20_000 + "x",
+    " " * 40_000 + "x",
+    "1" * 40_000 + " x",
+    "1e" + "1" * 40_000 + "x",
 ]
 
 
@@ -150,4 +150,4 @@ def test_long_text_is_refused_in_no_time(convert, value):
     started = time.perf_counter()
     with pytest.raises(Mismatch):
         convert(value)
-    assert time.perf_counter() - started < 0.2
+    assert time.perf_counter() - started < 3

@@ -262,7 +262,7 @@ def test_long_numbers_are_read_in_linear_time(gateway: Gateway, method: str, tex
     registered = gateway.catalogue.find("1.0", method)
     with pytest.raises(ApiException):
         registered.plan.bind({"value": text}, {})
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 ODD_CONTENT_TYPES = [

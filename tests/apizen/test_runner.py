@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import wraps
 from typing import Any
 
@@ -16,29 +17,35 @@ import pytest
 
 from apizen.exception import ApiException
 from apizen.runner import Runner
-from tests.support import RunningServer, registry_of, serving
+from tests.support import RunningServer, registry_of, serving, until
 
 REQUEST = contextvars.ContextVar[str]("REQUEST", default="none")
 
 
+ENDED: list[str] = []
+
+
 def nap(seconds: float = 5) -> str:
     time.sleep(seconds)
+    ENDED.append("nap")
     return "rested"
 
 
 async def nap_async(seconds: float = 5) -> str:
     await asyncio.sleep(seconds)
+    ENDED.append("nap-async")
     return "rested"
 
 
 async def stubborn() -> str:
     """Swallows its cancellation."""
-    end = time.monotonic() + 1
+    end = time.monotonic() + 2
     while time.monotonic() < end:
         try:
             await asyncio.sleep(0.05)
         except asyncio.CancelledError:
             continue
+    ENDED.append("stubborn")
     return "late"
 
 
@@ -149,10 +156,10 @@ def test_every_kind_of_function_runs(server: RunningServer, query: str, response
 
 @pytest.mark.parametrize("method", ["nap", "nap-async", "stubborn"])
 def test_timeout(server: RunningServer, method: str, caplog: pytest.LogCaptureFixture) -> None:
-    started = time.monotonic()
+    ENDED.clear()
     answer = server.get(f"v=1.0&method={method}")
     assert (answer.status, answer.meta) == (504, (1029, "处理超时"))
-    assert time.monotonic() - started < 0.6
+    assert method not in ENDED
     assert f"1.0 {method} overran its timeout" in caplog.text
 
 
@@ -171,7 +178,7 @@ def test_exception_in_a_generator(server: RunningServer, caplog: pytest.LogCaptu
 
 
 def test_writing_xml_stalls_no_other() -> None:
-    rows = [{"name": "x" * 10, "number": number} for number in range(30_000)]
+    rows = [{"name": "x" * 10, "number": number} for number in range(60_000)]
 
     async def rows_async() -> Any:
         return rows
@@ -179,6 +186,7 @@ def test_writing_xml_stalls_no_other() -> None:
     methods = {"rows": {"func": lambda: rows}, "rows-async": {"func": rows_async}, "short": METHODS["inline"]}
     for method in ("rows", "rows-async"):
         with serving(methods) as server, ThreadPoolExecutor(1) as client:
+            started = time.monotonic()
             long = client.submit(server.get, f"v=1.0&method={method}&format=xml")
             longest = 0.0
             while not long.done():
@@ -186,7 +194,7 @@ def test_writing_xml_stalls_no_other() -> None:
                 server.get("v=1.0&method=short")
                 longest = max(longest, time.monotonic() - asked)
             assert long.result().status == 200
-            assert longest < 0.3
+            assert longest < 0.5 * (time.monotonic() - started)
 
 
 def test_thread_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,30 +213,32 @@ def test_thread_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_slow_function_stalls_no_other() -> None:
-    methods = {**METHODS, "nap": {"func": nap, "timeout": 0.6}}
+    timeout = 1.2
+    methods = {**METHODS, "nap": {"func": nap, "timeout": timeout}}
     with serving(methods) as server, ThreadPoolExecutor(51) as clients:
         started = time.monotonic()
-        slow = [clients.submit(server.get, "v=1.0&method=nap&seconds=1.5") for _ in range(50)]
+        slow = [clients.submit(server.get, "v=1.0&method=nap&seconds=4") for _ in range(50)]
         longest = 0.0
-        while time.monotonic() - started < 0.5:
+        while time.monotonic() - started < timeout / 2:
             for method in ("short", "inline"):
                 asked = time.monotonic()
                 assert server.get(f"v=1.0&method={method}").response == "here"
                 longest = max(longest, time.monotonic() - asked)
         assert {one.result().meta for one in slow} == {(1029, "处理超时")}
-        assert time.monotonic() - started < 1.1
-        # Fifty clients share the interpreter with the server here; the benchmark has the real figure.
-        assert longest < 0.3
+        assert time.monotonic() - started < 2 * timeout  # all at once, not one batch after the other
+        assert longest < timeout / 2  # a call that waits for a slow one's thread waits for its timeout
 
 
 def test_full_queue_refuses() -> None:
-    with serving({"nap": {"func": nap}}, threads=2, queue=2) as server, ThreadPoolExecutor(8) as clients:
-        answers = [one.result().meta[0] for one in [clients.submit(server.get, NAP) for _ in range(8)]]
-    assert answers.count(1000) == 2  # one runs: a method alone gets half of the threads; one waits
-    assert answers.count(1030) == 6
-
-
-NAP = "v=1.0&method=nap&seconds=0.4"
+    release = threading.Event()
+    methods = {"wait": {"func": lambda: release.wait(5)}}
+    with serving(methods, threads=2, queue=2) as server, ThreadPoolExecutor(8) as clients:
+        calls = as_completed([clients.submit(server.get, "v=1.0&method=wait") for _ in range(8)])
+        refused = [call.result().meta[0] for call in itertools.islice(calls, 6)]
+        release.set()
+        answered = [call.result().meta[0] for call in calls]
+    assert refused == [1030] * 6
+    assert answered == [1000] * 2  # one runs: a method alone gets half of the threads; one waits
 
 
 def run(main: Callable[[Runner], Any], **limits: int) -> Any:
@@ -243,10 +253,7 @@ def run(main: Callable[[Runner], Any], **limits: int) -> Any:
 
     before = set(threading.enumerate())
     result = asyncio.run(with_runner())
-    deadline = time.monotonic() + 2
-    while set(threading.enumerate()) - before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert set(threading.enumerate()) - before == set()
+    assert until(lambda: not set(threading.enumerate()) - before)
     return result
 
 
@@ -303,12 +310,14 @@ def test_waiting_calls_run_in_their_order() -> None:
 
 def test_a_call_that_waits_too_long_times_out_without_running() -> None:
     ran: list[str] = []
+    release = threading.Event()
 
     async def wait(runner: Runner) -> ApiException:
-        blocking = asyncio.ensure_future(runner.in_thread(endpoint(name="slow"), lambda: time.sleep(0.3)))
+        blocking = asyncio.ensure_future(runner.in_thread(endpoint(name="slow"), lambda: release.wait(5)))
         await asyncio.sleep(0)
         with pytest.raises(ApiException) as caught:
             await runner.in_thread(endpoint(timeout=0.1, name="late"), lambda: ran.append("late"))
+        release.set()
         await blocking
         return caught.value
 
@@ -317,16 +326,23 @@ def test_a_call_that_waits_too_long_times_out_without_running() -> None:
 
 
 def test_threads_that_overran_come_back() -> None:
+    release = threading.Event()
+
     async def overrun(runner: Runner) -> list[int]:
         here = endpoint(timeout=0.1)
-        codes = []
-        for _ in range(3):
+
+        async def code_of(call: Callable[[], object]) -> int:
             try:
-                await runner.in_thread(here, lambda: time.sleep(0.4))
+                await runner.in_thread(here, call)
             except ApiException as error:
-                codes.append(error.err_code)
-        await asyncio.sleep(0.5)
-        assert await runner.in_thread(here, lambda: 7) == 7
+                return error.err_code
+            return 1000
+
+        codes = [await code_of(lambda: release.wait(10)) for _ in range(3)]
+        release.set()
+        async with asyncio.timeout(5):
+            while await code_of(lambda: 7) != 1000:
+                await asyncio.sleep(0.01)
         return codes
 
     assert run(overrun, threads=2, overrun_limit=2) == [1029, 1029, 1030]

@@ -6,6 +6,8 @@ import http.client
 import json
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -71,11 +73,14 @@ def shop(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_start_prints_the_urls_and_takes_under_a_second() -> None:
+def test_start_prints_the_urls_and_takes_little_longer_than_importing() -> None:
     started = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import tornado.web, tornado.httpserver"], check=True)
+    importing = time.monotonic() - started
     with running() as program:
         assert program.get("v=1.0&method=matrix.api.class-func&name=jim").response == {"name": "jim"}
-        assert time.monotonic() - started < 2  # the benchmark has the real figure; this machine may be busy
+        taken = time.monotonic() - started - importing
+        assert taken < max(1, 8 * importing)  # the benchmark has the real figure
         assert f"http://127.0.0.1:{program.port}/api/router/rest?v=…&method=…" in program.banner
 
 
@@ -98,38 +103,38 @@ def test_idle_memory() -> None:
 def test_signal_ends_it(number: signal.Signals) -> None:
     with running() as program:
         program.signal(number)
-        assert program.wait(5) == 0
+        assert program.wait(8) == 0
 
 
 def test_signal_lets_calls_finish_and_refuses_new_ones(shop: Path) -> None:
     with running("--methods", "shop", cwd=shop) as program, ThreadPoolExecutor() as clients:
-        kept = http.client.HTTPConnection(HOST, program.port, timeout=5)
+        kept = http.client.HTTPConnection(HOST, program.port, timeout=10)
         kept.request("GET", "/api/router/rest?v=shop-1&method=shop.price&item=a")
         assert json.loads(kept.getresponse().read())["meta"]["code"] == 1000
-        napping = clients.submit(program.get, "v=shop-1&method=shop.nap&seconds=1")
+        napping = clients.submit(program.get, "v=shop-1&method=shop.nap&seconds=2")
         time.sleep(0.4)
         program.signal(signal.SIGTERM)
-        time.sleep(0.2)
+        time.sleep(0.3)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((HOST, program.port))
         kept.request("GET", "/api/router/rest?v=shop-1&method=shop.price&item=a")
         refused = kept.getresponse()
         assert (refused.status, json.loads(refused.read())["meta"]["code"]) == (403, 1001)
         assert napping.result().response == "rested"
-        assert program.wait(5) == 0
+        assert program.wait(8) == 0
         kept.close()
 
 
 def test_second_signal_ends_it_at_once(shop: Path) -> None:
     with running("--methods", "shop", cwd=shop) as program, ThreadPoolExecutor() as clients:
-        napping = clients.submit(program.get, "v=shop-1&method=shop.nap&seconds=5")
-        time.sleep(0.3)
+        napping = clients.submit(program.get, "v=shop-1&method=shop.nap&seconds=20")
+        time.sleep(0.5)
         started = time.monotonic()
         program.signal(signal.SIGINT)
         time.sleep(0.2)
         program.signal(signal.SIGINT)
-        assert program.wait(2) == 1
-        assert time.monotonic() - started < 2
+        assert program.wait() == 1
+        assert time.monotonic() - started < 6  # the first signal lets calls go on for 10 s
         with pytest.raises((http.client.HTTPException, ConnectionError)):
             napping.result()
 
@@ -138,7 +143,7 @@ def test_stuck_thread_does_not_keep_it_alive(shop: Path) -> None:
     with running("--methods", "shop", "--timeout", "0.2", cwd=shop) as program:
         assert program.get("v=shop-1&method=shop.nap&seconds=30").meta == (1029, "处理超时")
         program.signal(signal.SIGTERM)
-        assert program.wait(5) == 0
+        assert program.wait(8) == 0
 
 
 STUBBORN = """
@@ -165,7 +170,7 @@ def test_stubborn_coroutine_does_not_keep_it_alive(tmp_path: Path) -> None:
     with running("--methods", "stubborn", cwd=tmp_path) as program:
         assert program.get("v=stubborn-1&method=stubborn").meta[0] == 1029
         program.signal(signal.SIGTERM)
-        assert program.wait(5) == 0
+        assert program.wait(8) == 0
 
 
 def test_port_in_use() -> None:
@@ -318,7 +323,7 @@ def test_serve_is_the_default_command() -> None:
     assert (done.returncode, "port must be at most 65535" in done.stderr) == (2, True)
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> bool:
+def until(condition: Callable[[], bool], seconds: float = 20) -> bool:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -335,7 +340,9 @@ def test_debug_tells_the_exception_and_reloads(shop: Path) -> None:
         client = Program(program.process, "", port)
         assert client.get("v=shop-1&method=shop.fail").meta == (1017, "系统处理错误，LookupError: no such thing")
         time.sleep(1)  # the watcher looks twice a second; a change is what differs from its first look
-        (shop / "shop.py").write_text(SHOP.replace("3 * count", "4 * count"), "utf-8")
+
+        def change() -> None:
+            (shop / "shop.py").write_text(SHOP.replace("3 * count", "4 * count"), "utf-8")
 
         def reloaded() -> bool:
             try:
@@ -343,4 +350,7 @@ def test_debug_tells_the_exception_and_reloads(shop: Path) -> None:
             except (OSError, http.client.HTTPException):
                 return False
 
-        assert until(reloaded)
+        change()
+        if not until(reloaded, 8):
+            change()  # its first look came late
+            assert until(reloaded)

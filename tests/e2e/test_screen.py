@@ -110,8 +110,8 @@ def test_signal_ends_it_while_somebody_watches() -> None:
         read_pictures(answer, 1)
         started = time.monotonic()
         program.signal(signal.SIGTERM)
-        assert program.wait(5) == 0
-        assert time.monotonic() - started < 3
+        assert program.wait() == 0
+        assert time.monotonic() - started < 8  # calls get 10 s to finish, streams none
         answer.close()
 
 
