@@ -9,8 +9,12 @@ from typing import Any
 from tornado.web import Application
 
 from apizen.gateway import Gateway
+from apizen.governance.control import Control
 from apizen.handler import Front, UnknownPath
 from apizen.multipart import parse_multipart
+from apizen.observability.errors import errors_rules
+from apizen.observability.observation import Observation
+from apizen.observability.status import status_rules
 from apizen.runner import Runner
 from apizen.server import Service
 from apizen.settings import Settings
@@ -40,8 +44,10 @@ def make_app(
     """Compiles the registry. What is wrong with an entry stands in ``catalogue.problems``.
 
     ``handlers`` are Tornado's rules for further paths of the server, ``services`` what lives behind them.
+    Raises `SettingsError`.
     """
-    catalogue = registry.catalogue(settings.timeout)
+    control = Control(settings)
+    catalogue = registry.catalogue(settings.timeout, control.guards)
     runner = Runner(settings.threads, settings.queue, settings.overrun)
     gateway = Gateway(
         catalogue,
@@ -50,10 +56,19 @@ def make_app(
         response_key=settings.response_key,
         cors_origin=settings.cors_origin,
         debug=settings.debug,
+        address_of=control.address_of,
+        doors=control.doors,
     )
+    observation = Observation(settings, gateway, runner)
     application = Application(
-        list(handlers),
+        [
+            *handlers,
+            *errors_rules(gateway, settings.response_key),
+            *status_rules(gateway, observation.metrics, control.why_not_ready),
+        ],
         default_handler_class=UnknownPath,
         default_handler_args={"gateway": gateway},
+        log_function=observation.log,
     )
-    return App(settings, catalogue, gateway, runner, Front(gateway, application, settings.max_body), services)
+    front = Front(gateway, application, settings.max_body, observation.observers, control.admit)
+    return App(settings, catalogue, gateway, runner, front, (observation, control, *services))

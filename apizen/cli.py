@@ -1,6 +1,6 @@
-"""The command line: serve, methods, call, check.
+"""The command line: serve, methods, call, check, and the operators' commands in `apizen.commands`.
 
-Every command takes every setting as an option; see `apizen.settings` for where else they come from.
+A command takes the settings as options; see `apizen.settings` for where else they come from.
 """
 
 from __future__ import annotations
@@ -8,27 +8,34 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
-import inspect
 import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import Field, fields
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import click
 from tornado import autoreload
+from tornado.netutil import bind_sockets
 
 from apizen import __version__
 from apizen.application import App
 from apizen.application import make_app as make_plain_app
+from apizen.commands.app import app as app_commands
+from apizen.commands.ban import ban
+from apizen.commands.command import Group, command_of
+from apizen.commands.maintenance import maintenance
+from apizen.commands.sign import sign
+from apizen.commands.top import top
 from apizen.handler import GATEWAY_PATH
 from apizen.message import Request, Response
 from apizen.server import Server
-from apizen.settings import CONFIG_VARIABLE, PREFIX, Settings, SettingsError, read_file, unknown_variables
+from apizen.settings import Settings, SettingsError
+from apizen.supervisor import StartError, Supervisor
 from apizen.version import Catalogue, RegistrationError
 
 __all__ = ["main"]
@@ -46,75 +53,10 @@ class _ServeByDefault(click.Group):
         return super().parse_args(context, arguments)
 
 
-class _Names(click.ParamType[tuple[str, ...], Any]):
-    """Module names with commas between them; given more than once, they add up."""
-
-    name = "names"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> tuple[str, ...]:
-        names = value.replace(",", " ").split() if isinstance(value, str) else value
-        return tuple(names)
-
-
-def _load_file(settings_type: type[Settings]) -> Callable[[click.Context, click.Parameter, Path | None], None]:
-    def load(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
-        if path is not None:
-            try:
-                context.default_map = read_file(path, settings_type)
-            except SettingsError as error:
-                raise click.UsageError(str(error)) from error
-
-    return load
-
-
-def _options(settings_type: type[Settings]) -> list[click.Parameter]:
-    """One option for each setting, and one for the file that settings come from."""
-    file = click.Option(
-        ["--config"],
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        envvar=CONFIG_VARIABLE,
-        is_eager=True,
-        expose_value=False,
-        callback=_load_file(settings_type),
-        help="TOML file with settings",
-    )
-    return [file, *(_option(setting) for setting in fields(settings_type))]
-
-
-def _option(setting: Field[Any]) -> click.Option:
-    return click.Option(
-        ["--" + setting.name.replace("_", "-")],
-        default=setting.default,
-        type=_Names() if isinstance(setting.default, tuple) else type(setting.default),
-        is_flag=isinstance(setting.default, bool),
-        envvar=PREFIX + setting.name.upper(),
-        help=setting.metadata["help"],
-        show_default=setting.default not in ((), ""),
-    )
-
-
-def _command(function: Callable[..., None], make_app: MakeApp, settings_type: type[Settings]) -> click.Command:
-    """A command of a function that takes ``make_app``, the settings, and its own arguments."""
-
-    def callback(**options: Any) -> None:
-        values = {setting.name: options.pop(setting.name) for setting in fields(settings_type)}
-        unknown = unknown_variables(os.environ, settings_type)
-        if unknown:
-            raise click.UsageError("; ".join(unknown))
-        try:
-            settings = settings_type(**values)
-        except SettingsError as error:
-            raise click.UsageError(str(error)) from error
-        function(make_app, settings, **options)
-
-    own: list[click.Parameter] = list(reversed(getattr(function, "__click_params__", [])))
-    return click.Command(
-        function.__name__, params=[*own, *_options(settings_type)], callback=callback, help=inspect.getdoc(function)
-    )
-
-
 def serve(make_app: MakeApp, settings: Settings) -> None:
     """Serve the API until SIGTERM or Ctrl-C."""
+    if settings.workers > 1:
+        _check_workers(settings)
     logging.basicConfig(
         level=logging.INFO if settings.debug else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -122,7 +64,36 @@ def serve(make_app: MakeApp, settings: Settings) -> None:
     app = _app(make_app, settings)
     for problem in app.catalogue.problems:
         click.echo(f"bad configuration: {problem}", err=True)
-    _run(_serve(app))
+    sockets = _listen(settings)
+    announce = functools.partial(_announce, app, sockets[0].getsockname()[1])
+
+    def work(ready: Callable[[], None]) -> None:
+        _run(_serve(app, sockets, ready))
+
+    try:
+        if settings.workers > 1:
+            sys.exit(Supervisor(settings.workers, sockets, work, announce).run())
+        work(announce)
+    except StartError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        for listener in sockets:
+            listener.close()
+
+
+def _check_workers(settings: Settings) -> None:
+    if settings.debug:
+        raise click.UsageError(f"--debug reloads one process: it can't be used with --workers {settings.workers}")
+    if not hasattr(os, "fork"):
+        raise click.UsageError("this system can't fork processes: it takes no more than --workers 1")
+
+
+def _listen(settings: Settings) -> list[socket.socket]:
+    try:
+        return bind_sockets(settings.port, settings.host)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {reason}") from error
 
 
 def _run(main: Coroutine[Any, Any, Result]) -> Result:
@@ -139,22 +110,19 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
     return result
 
 
-async def _serve(app: App) -> None:
+async def _serve(app: App, sockets: Sequence[socket.socket], announce: Callable[[], None]) -> None:
     settings = app.settings
     server = Server(app.front, app.runner, settings.host, settings.port, app.services)
-    try:
-        server.start()
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {reason}") from error
+    await server.start_services()
+    server.start(sockets, shared=settings.workers > 1)
     if settings.debug:
         autoreload.start()
-    await server.run(functools.partial(_announce, server, app))
+    await server.run(announce)
 
 
-def _announce(server: Server, app: App) -> None:
+def _announce(app: App, port: int) -> None:
     click.echo(f"api zen {__version__}, stop with Ctrl-C")
-    origins = [f"http://{address}:{server.port}" for address in _addresses(server.host)]
+    origins = [f"http://{address}:{port}" for address in _addresses(app.settings.host)]
     for origin in origins:
         click.echo(f"  {origin}{GATEWAY_PATH}?v=…&method=…")
     for service in app.services:
@@ -201,7 +169,7 @@ def call(make_app: MakeApp, settings: Settings, method: str, parameters: tuple[s
         if not equals:
             raise click.UsageError(f"{parameter!r} is no NAME=VALUE")
         pairs.append((name, value))
-    app = _app(make_app, settings)
+    app = _app(make_app, replace(settings, access_log="off"))
     verb = _verb(app.catalogue, dict(pairs).get("v", ""), method)
     response = _run(_call(app, Request(verb, urlencode(pairs, errors="surrogateescape"), {})))
     click.echo(response.body.decode(errors="replace"))
@@ -216,8 +184,13 @@ def _verb(catalogue: Catalogue, version: str, method: str) -> str:
 
 
 async def _call(app: App, request: Request) -> Response:
-    answer = app.gateway.handle(request)
-    return answer if isinstance(answer, Response) else await answer
+    server = Server(app.front, app.runner, "", 0, app.services)
+    await server.start_services()
+    try:
+        answer = app.gateway.handle(request)
+        return answer if isinstance(answer, Response) else await answer
+    finally:
+        await server.close_services()
 
 
 def check(make_app: MakeApp, settings: Settings) -> None:
@@ -256,21 +229,24 @@ def _app(make_app: MakeApp, settings: Settings) -> App:
     return app
 
 
-_COMMANDS: tuple[Callable[..., None], ...] = (serve, methods, call, check)
+_COMMANDS: tuple[Callable[..., None] | Group, ...] = (
+    serve, methods, call, check, sign, app_commands, ban, maintenance, top,
+)  # fmt: skip
 
 
 def main(
     make_app: MakeApp = make_plain_app,
     settings_type: type[Settings] = Settings,
-    further: Iterable[Callable[..., None]] = (),
+    further: Iterable[Callable[..., None] | Group] = (),
 ) -> None:
     """Runs the command line for an application.
 
     ``make_app`` makes it from the settings, which are a ``settings_type``; ``further`` are commands of the
-    application's own: functions that take ``make_app``, the settings, and what their click decorators say.
+    application's own: functions that take ``make_app``, the settings, and what their click decorators say, or
+    groups of such functions.
     """
     group = _ServeByDefault("apizen", help="api zen: plain Python functions as a versioned, validated web API.")
     click.version_option(__version__, prog_name="api zen")(group)
-    for function in (*_COMMANDS, *further):
-        group.add_command(_command(function, make_app, settings_type))
+    for command in (*_COMMANDS, *further):
+        group.add_command(command_of(command, make_app, settings_type))
     group(prog_name=Path(sys.argv[0]).name)

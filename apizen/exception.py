@@ -10,7 +10,8 @@ declaration::
         └── ApiSubExceptions.<name>       an application's errors, from 2000 (webapi/exception.py)
 
 Each of them also inherits from the ``ex_type`` of its declaration, so ``except KeyError`` catches
-``ApiSysExceptions.missing_version``.
+``ApiSysExceptions.missing_version``. The optional keys ``english``, ``cause``, ``cause_english``,
+``remedy``, ``remedy_english`` and ``retryable`` are what the catalogue of errors says of it beside that.
 
 ==== ==== ========================= =========================================================
 code HTTP message                   in English
@@ -69,12 +70,15 @@ from collections.abc import Mapping
 from json import JSONDecodeError
 from typing import Any, ClassVar, cast
 
+from apizen.explanation import EXPLANATIONS, Explanation
+
 __all__ = [
     "SUCCESS_CODE",
     "SUCCESS_MESSAGE",
     "ApiBaseExceptions",
     "ApiException",
     "ApiSysExceptions",
+    "declared_errors",
     "hint_at",
     "printable",
 ]
@@ -92,7 +96,9 @@ _SPELLINGS = {
     "message": "text",
     "ex_type": "ex_type",
     "joiner": "joiner",
+    **{name: name for name in Explanation._fields},
 }
+_EXPLAINING = frozenset(Explanation._fields)
 # RFC 9110, 15: answers that have no body can't carry an envelope.
 _WITHOUT_BODY = frozenset({*range(100, 200), 204, 205, 304})
 
@@ -121,13 +127,19 @@ class ApiException(Exception):
     """One error answer. Raise the classes that a declaration makes, not this one.
 
     ``detail`` is added to the declared message; ``message`` replaces it. ``headers`` are sent with the
-    answer, as the ``Allow`` of a 405.
+    answer, as the ``Allow`` of a 405. `apizen.explanation` says what ``english`` to ``retryable`` mean.
     """
 
     err_code: ClassVar[int]
     status_code: ClassVar[int]
     text: ClassVar[str]
     joiner: ClassVar[str] = "，"
+    english: ClassVar[str] = ""
+    cause: ClassVar[str] = ""
+    cause_english: ClassVar[str] = ""
+    remedy: ClassVar[str] = ""
+    remedy_english: ClassVar[str] = ""
+    retryable: ClassVar[bool] = False
 
     def __init__(
         self, detail: object = None, *, message: str | None = None, headers: Mapping[str, str] | None = None
@@ -180,6 +192,7 @@ def _exception_class(place: str, module: str, declaration: dict[str, Any]) -> ty
     ex_type = fields.pop("ex_type", Exception)
     fields.setdefault("status_code", 500)
     _check(where, fields, ex_type)
+    _check_explanation(where, fields)
     bases = (ApiException,) if issubclass(ApiException, ex_type) else (ApiException, ex_type)
     try:
         made = type(place, bases, {**fields, "__module__": module, "__qualname__": place})
@@ -203,6 +216,13 @@ def _check(where: str, fields: dict[str, Any], ex_type: object) -> None:
         raise ValueError(f"{where}: ex_type {ex_type.__name__} can't be raised through a generator or a coroutine")
 
 
+def _check_explanation(where: str, fields: dict[str, Any]) -> None:
+    for name in fields.keys() & _EXPLAINING:
+        kind, expected = (bool, "True or False") if name == "retryable" else (str, "a text")
+        if not isinstance(fields[name], kind):
+            raise ValueError(f"{where}: {name} must be {expected}, not {fields[name]!r}")
+
+
 class ApiBaseExceptions(metaclass=_Declarations):
     """Base of the classes that declare errors.
 
@@ -215,12 +235,21 @@ class ApiBaseExceptions(metaclass=_Declarations):
     """
 
 
+def declared_errors() -> list[type[ApiException]]:
+    """Every error that was declared until now, the gateway's and the application's, by code.
+
+    >>> [error.err_code for error in declared_errors()][:3]
+    [1001, 1002, 1003]
+    """
+    return [_Declarations.declared[code] for code in sorted(_Declarations.declared)]
+
+
 def _error(
     code: int, status: int, text: str, ex_type: type[Exception] = Exception, joiner: str = "，"
 ) -> type[ApiException]:
     """One declaration as a dict, told to type checkers as what the metaclass makes of it."""
     declaration = {"api_code": code, "http_code": status, "api_msg": text, "ex_type": ex_type, "joiner": joiner}
-    return cast(type[ApiException], declaration)
+    return cast(type[ApiException], {**declaration, **EXPLANATIONS[code]._asdict()})
 
 
 class ApiSysExceptions(ApiBaseExceptions):

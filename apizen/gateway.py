@@ -24,9 +24,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import decimal
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from operator import attrgetter
 from time import perf_counter
@@ -101,6 +102,8 @@ class Gateway:
         self.catalogue = catalogue
         #: While true every request is answered with 1001.
         self.draining = False
+        #: How many calls are being answered, those apart that run inline.
+        self.in_flight = 0
         self._runner = runner
         self._multipart = multipart
         self._envelope = Envelope(response_key)
@@ -174,6 +177,7 @@ class Gateway:
         pending: Awaitable[Any] | AsyncIterator[Any] | None,
     ) -> Response:
         """Runs what does not run inline. ``pending`` is what an inline function has left to await."""
+        self.in_flight += 1
         try:
             if endpoint.mode == "thread":
                 answer = await self._runner.in_thread(endpoint, partial(self._run, exchange, endpoint, call))
@@ -190,6 +194,8 @@ class Gateway:
             return self._success(exchange, endpoint, result)
         except Exception as error:
             return self._failure(exchange, error)
+        finally:
+            self.in_flight -= 1
 
     def _inline(self, exchange: _Exchange, endpoint: Endpoint, call: Function) -> Any:
         """The answer of a function that runs here, or what it has left to await."""
@@ -245,7 +251,7 @@ class Gateway:
             exchange.ignored = _listed(parameters.values.keys() - plan.accepted)
         public = parameters.public_values() if plan.takes_any else {}
         positional, named = plan.bind(parameters.values, parameters.repeated, public)
-        return partial(plan.function, *positional, **named)
+        return partial(_call, plan.function, positional, named)
 
     def _choose_format(self, exchange: _Exchange, parameters: Parameters) -> None:
         asked = parameters.public("format")
@@ -312,6 +318,13 @@ class Gateway:
                 ("Access-Control-Max-Age", "86400"),
             ]
         return Response(204, headers, b"", exchange)
+
+
+def _call(function: Callable[..., Any], positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    # Of the decimal module's context a context of its own has the same object: the precision that a function
+    # sets would be everybody's.
+    decimal.setcontext(decimal.getcontext().copy())
+    return function(*positional, **named)
 
 
 def _admit(exchange: _Exchange, endpoint: Endpoint, parameters: Parameters) -> Awaitable[None] | None:

@@ -84,15 +84,25 @@ def write_head(response: Response, connection: str | None) -> bytes:
 
 
 class Front(HTTPServerConnectionDelegate):
-    """Gives each request to the gateway or to the application. ``max_body`` is in bytes."""
+    """Gives each request to the gateway or to the application.
+
+    ``max_body`` is in bytes. ``admit`` raises an `ApiException` for a request that may go to neither;
+    the gateway asks it by itself, among its doors.
+    """
 
     def __init__(
-        self, gateway: Gateway, application: Application, max_body: int, observers: Sequence[Observer] = ()
+        self,
+        gateway: Gateway,
+        application: Application,
+        max_body: int,
+        observers: Sequence[Observer] = (),
+        admit: Callable[[Request], None] = lambda request: None,
     ) -> None:
         self.gateway = gateway
         self.application = application
         self.max_body = max_body
         self.observers = tuple(observers)
+        self.admit = admit
         #: The calls that run; without a reference a task could be collected before it ends.
         self.tasks: set[asyncio.Future[Response]] = set()
 
@@ -141,11 +151,19 @@ class _Message(HTTPMessageDelegate):
             return None
         if path == GATEWAY_PATH:
             return None
+        return self._hand_over(start_line, headers)
+
+    def _hand_over(self, start_line: RequestStartLine, headers: HTTPHeaders) -> Awaitable[None] | None:
+        """Gives the request to the application."""
         inner = self._front.application.start_request(self._server_connection, self._connection)
         try:
+            self._front.admit(self._request())
             received = inner.headers_received(start_line, headers)
         except HTTPInputError:
             self._refuse(ApiSysExceptions.bad_request())
+            return None
+        except ApiException as error:
+            self._refuse(error)
             return None
         self._inner = inner
         return received

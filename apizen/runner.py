@@ -115,6 +115,16 @@ class Runner:
         finally:
             timer.cancel()
 
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a thread."""
+        return self._waiting
+
+    @property
+    def overrun(self) -> int:
+        """Threads that are stuck in a call whose time is up."""
+        return self._overrun
+
     def close(self) -> None:
         """Lets the idle threads end. A thread that still runs a function ends with the process."""
         for _ in range(self._workers):

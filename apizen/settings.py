@@ -49,6 +49,23 @@ class Settings:
     threads: int = setting(64, "threads for plain functions")
     queue: int = setting(1000, "calls that may wait for a thread")
     overrun: int = setting(32, "threads of one method that may be stuck before it is refused")
+    workers: int = setting(1, "processes that serve")
+    data: str = setting("data", "folder for everything that the server writes")
+    database: str = setting("", "SQLAlchemy URL of apps and bans; SQLite in the data folder by default")
+    store: str = setting("", "Redis URL of limits and nonces; memory, or a file for several workers, by default")
+    secret_key: str = setting("", "key of the apps' secrets at rest; by default a file in the data folder")
+    trusted_proxies: tuple[str, ...] = setting((), "networks whose X-Forwarded-For is believed")
+    auth: str = setting("", "sign: every method takes signed calls only, where its entry says nothing")
+    sign_methods: tuple[str, ...] = setting(("hmac-sha256", "hmac", "md5"), "ways to sign that are accepted")
+    time_zone: str = setting("+08:00", "zone of a timestamp that is written as a date")
+    rate: str = setting("", "calls of one caller to one method, as 100/minute, where its entry says nothing")
+    rate_total: str = setting("", "calls of one caller to all methods together, as 1000/minute")
+    lockout: str = setting("20/minute", "failed calls of one caller before it is locked out; empty for never")
+    lockout_seconds: int = setting(300, "seconds that a lock-out lasts")
+    fail_open: tuple[str, ...] = setting(("rate",), "what lets calls pass when its store fails: sign, ban, rate")
+    access_log: str = setting("stdout", "stdout, off, or the name of a rotating file in the data folder")
+    log_parameters: bool = setting(False, "write the parameters of each call to the access log, secrets masked")
+    metrics: bool = setting(True, "count and time calls, and show it at /metrics")
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -62,9 +79,25 @@ class Settings:
             raise SettingsError(f"cors_origin must be printable ASCII, not {self.cors_origin!r}")
         if not self.response_key or self.response_key == "meta":
             raise SettingsError(f"response_key can't be {self.response_key!r}")
+        self._check_governance()
+
+    def _check_governance(self) -> None:
+        if self.auth not in ("", "sign"):
+            raise SettingsError(f"auth must be sign or empty, not {self.auth!r}")
+        for name in self.fail_open:
+            if name not in _STORED:
+                raise SettingsError(f"fail_open: {name!r} has no store, {hint_at(name, list(_STORED))}")
+        if Path(self.access_log).name != self.access_log or not self.access_log:
+            raise SettingsError(f"access_log must be stdout, off or the name of a file, not {self.access_log!r}")
+        if not self.data:
+            raise SettingsError("data must be the name of a folder")
 
 
-_LEAST = {"port": 0, "max_body": 0, "timeout": 0.001, "threads": 2, "queue": 0, "overrun": 1}
+_STORED = ("sign", "ban", "rate")
+_LEAST = {
+    "port": 0, "max_body": 0, "timeout": 0.001, "threads": 2, "queue": 0, "overrun": 1,
+    "workers": 1, "lockout_seconds": 1,
+}  # fmt: skip
 
 
 def known_variables(settings_type: type[Settings]) -> dict[str, str]:

@@ -16,6 +16,8 @@ def make_app(settings: Settings) -> App:
 
     if not isinstance(settings, AppSettings) or not settings.screen:
         return application.make_app(settings)
+    if settings.workers > 1:
+        raise SettingsError("the screen is shared by one process: serve it with --workers 1, or by a server of its own")
     from screenshare import ScreenShare
 
     try:

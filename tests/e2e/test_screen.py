@@ -144,3 +144,9 @@ def test_a_machine_without_a_screen_says_so(tmp_path: Path) -> None:
         assert program.send("GET", "/screen/snapshot.jpg").status == 503
         assert program.get("v=1.0&method=matrix.api.class-func&name=jim").meta[0] == 1000
         answer.close()
+
+
+def test_several_processes_share_no_screen() -> None:
+    ended = run("--screen", "--workers", "2")
+    assert ended.returncode == 2
+    assert "the screen is shared by one process: serve it with --workers 1" in ended.stderr

@@ -1,0 +1,174 @@
+"""Puts the governance of one application together: from settings to guards, doors, and what runs behind them.
+
+Only what is used is made: without signed methods and limits there are no counters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from functools import cached_property
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from apizen.exception import ApiSysExceptions
+from apizen.governance.address import CallerAddress, Networks
+from apizen.governance.directory import Directory
+from apizen.guard import Guard
+from apizen.message import Request
+from apizen.server import Service
+from apizen.settings import Settings, SettingsError
+from apizen.supervisor import StartError
+
+if TYPE_CHECKING:
+    from apizen.gateway import Door
+    from apizen.governance.counters import Counters
+    from apizen.governance.lockout import Lockout
+    from apizen.governance.rate import Rates
+    from apizen.governance.signed import SignedCalls
+
+__all__ = ["Control"]
+
+Made = TypeVar("Made")
+
+_RETRY_AFTER = "5"
+
+
+class Control(Service):
+    """The guards of the endpoints and the doors of the gateway, as the settings want them.
+
+    Raises SettingsError for what they can't be.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.directory = Directory(settings.database, settings.data, settings.secret_key)
+        self._watches: list[asyncio.Task[None]] = []
+        if settings.rate or settings.rate_total:
+            self._limits  # noqa: B018 (reports a rate that can't be one)
+
+    def guards(self, entry: dict[str, object]) -> tuple[Guard, ...]:
+        """The guards of an endpoint, from the keys ``auth`` and ``rate`` of its entry."""
+        settings = self._settings
+        auth = entry.get("auth", settings.auth or None)
+        if auth not in (None, "sign"):
+            raise ValueError(f"auth must be 'sign' or None, not {auth!r}")
+        guards: list[Guard] = [self._signed_calls] if auth else []
+        if auth or "rate" in entry or settings.rate or settings.rate_total:
+            rate = entry.get("rate", settings.rate)
+            if not isinstance(rate, (str, type(None))):
+                raise ValueError(f"rate must be a text, as '100/minute', or None, not {rate!r}")
+            limit = self._limits.guard(rate, signed=bool(auth))
+            guards += [] if limit is None else [limit]
+        return tuple(guards)
+
+    @property
+    def doors(self) -> tuple[Door, ...]:
+        """What every call must pass. To be asked when all guards are made."""
+        found: list[Door] = [self._refuse_while_maintained, self._refuse_banned]
+        if "_signed_calls" in self.__dict__:  # nothing else counts failed calls
+            found.append(self._refuse_locked_out)
+        return tuple(found)
+
+    @cached_property
+    def address_of(self) -> Callable[[Request], str]:
+        """Finds the address of a request's caller."""
+        trusted = self._settings.trusted_proxies
+        return _set(lambda: CallerAddress(Networks.of(trusted)).of) if trusted else attrgetter("peer")
+
+    def admit(self, request: Request) -> None:
+        """Refuses the requests of banned addresses, whatever they are for."""
+        self._refuse_banned(self.address_of(request))
+
+    def why_not_ready(self) -> str:
+        """Why the server should get no calls now, empty where it should."""
+        if self.directory.maintenance is not None:
+            return "maintenance"
+        return "" if self.directory.known else "the database of apps and bans could not be read"
+
+    async def start(self) -> None:
+        try:
+            await asyncio.to_thread(self.directory.load)
+        except SettingsError as error:
+            raise StartError(str(error)) from error
+        self._watches = [asyncio.create_task(self.directory.watch())]
+        if "_lockout" in self.__dict__:
+            self._watches.append(asyncio.create_task(self._lockout.watch()))
+
+    async def close(self) -> None:
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+        if "_counters" in self.__dict__:
+            closing = self._counters.close()
+            if inspect.isawaitable(closing):
+                await closing
+
+    def _refuse_while_maintained(self, address: str) -> None:
+        message = self.directory.maintenance
+        if message is not None:
+            raise ApiSysExceptions.missing_system_error(message or None)
+
+    def _refuse_banned(self, address: str) -> None:
+        if self.directory.ban_of(address) is not None:
+            raise ApiSysExceptions.forbidden_request
+        if not self.directory.known and "ban" not in self._settings.fail_open:
+            raise ApiSysExceptions.service_busy(headers={"Retry-After": _RETRY_AFTER})
+
+    def _refuse_locked_out(self, address: str) -> None:
+        self._lockout.refuse(f"address:{address}")
+
+    @cached_property
+    def _counters(self) -> Counters:
+        settings = self._settings
+        if settings.store:
+            from apizen.governance.redis_counters import RedisCounters
+
+            return RedisCounters(settings.store)
+        if settings.workers > 1:
+            from apizen.governance.file_counters import FileCounters
+
+            return FileCounters(Path(settings.data) / "counters")
+        from apizen.governance.counters import MemoryCounters
+
+        return MemoryCounters()
+
+    @cached_property
+    def _lockout(self) -> Lockout:
+        from apizen.governance.lockout import Lockout
+
+        return _set(Lockout, self._counters, self._settings.lockout, self._settings.lockout_seconds)
+
+    @cached_property
+    def _limits(self) -> Rates:
+        from apizen.governance.rate import Rates
+
+        settings = self._settings
+        open_ = "rate" in settings.fail_open
+        return _set(Rates, self._counters, default=settings.rate, total=settings.rate_total, fail_open=open_)
+
+    @cached_property
+    def _signed_calls(self) -> SignedCalls:
+        from apizen.governance.signed import SignedCalls
+
+        settings = self._settings
+        return _set(
+            SignedCalls,
+            self.directory,
+            self._counters,
+            self._lockout,
+            sign_methods=settings.sign_methods,
+            time_zone=settings.time_zone,
+            debug=settings.debug,
+            fail_open="sign" in settings.fail_open,
+        )
+
+
+def _set(make: Callable[..., Made], *arguments: Any, **named: Any) -> Made:
+    """What is made from settings; where it can't be, the settings are wrong."""
+    try:
+        return make(*arguments, **named)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error

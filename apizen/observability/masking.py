@@ -1,0 +1,171 @@
+"""Keeps secrets out of the log: the values of what is named as one, in parameters and in free text.
+
+A name is that of a secret if it contains one of these words, in any case: password, passwd, secret, token,
+authorization, cookie, credential, apikey; or if it is ``sign``, ``session``, ``pwd`` or ``pin``.
+
+In doubt too much is masked: an unquoted value reaches to the next blank or ``&``, one in brackets to the end
+of its line.
+
+>>> masked("GET /?v=1.0&sign=66987CB1&access_token=abc {'Password': 'x y', 'name': 'jack'}")
+"GET /?v=1.0&sign=***&access_token=*** {'Password': '***', 'name': 'jack'}"
+>>> masked('Authorization: Bearer abc')
+'Authorization: ***'
+>>> masked_parameters({'name': 'jack', 'login': {'password': 'x', 'pages': [1, 2]}})
+{'name': 'jack', 'login': {'password': '***', 'pages': [1, 2]}}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+__all__ = ["is_secret", "masked", "masked_parameters", "shortened"]
+
+_MASK = "***"
+
+_WORDS = "password|passwd|secret|token|authorization|cookie|credential|api[_-]?key"
+_SECRET = re.compile(rf"{_WORDS}|^(?:sign|session|pwd|pin)$", re.IGNORECASE)
+# A text with none of these is not searched any further.
+_MARKS = ("passw", "secret", "token", "auth", "cookie", "credential", "api", "sign", "session", "pwd", "pin", "://")
+
+# Possessive quantifiers (++) keep the time linear, whatever the text is. Quotes may have backslashes before
+# them, as in a text within a text; a comma separates a name and its value in a pair.
+_NAME = re.compile(
+    r"""(?<![\w-]) ([\w-]++) (?: \\*+["'] \s*+ [:=,] | \s*+ (?: [:=]++ | %3d ) ) \s*+""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_VALUE = re.compile(
+    r"""
+      (?: b | r | br | rb | f | u )? (?P<quote> \\*+["'] )
+        (?: (?! (?<!\\) (?P=quote) ) . )*+ (?P<end> (?P=quote) [^\s&,;:)\]}>]*+ )?
+    | [\[({] [^\r\n]*+
+    | [^\s&]*+
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+_HEADER_VALUE = re.compile(r"[^\r\n]*+")
+_ENCODED_VALUE = re.compile(r"(?: (?!%26) [^\s&] )*+", re.VERBOSE)
+_HEADERS = re.compile("authorization|cookie", re.IGNORECASE)
+# The password of a URL, as that of a database.
+_LOGIN = re.compile(r"(://[^\s/@:]{0,256}:)[^\s/@]{1,256}@")
+
+# How much of the parameters a line shows: it is made while calls wait.
+_DEPTH = 4
+_VALUES = 30
+_CHARACTERS = 800
+_TEXT_CHARACTERS = 200
+
+
+def is_secret(name: str) -> bool:
+    """Whether what bears this name must not be shown.
+
+    >>> [name for name in ('sign', 'Access-Token', 'app_secret', 'sign_method', 'app_key') if is_secret(name)]
+    ['sign', 'Access-Token', 'app_secret']
+    """
+    return _has_mark(name) and _SECRET.search(name) is not None
+
+
+def _has_mark(text: str) -> bool:
+    lower = text.lower()
+    return any(mark in lower for mark in _MARKS)
+
+
+def masked(text: str) -> str:
+    """The text with the values of secrets replaced."""
+    if not _has_mark(text):
+        return text
+    pieces = []
+    copied = position = 0
+    while (found := _NAME.search(text, position)) is not None:
+        position = found.end()
+        name = found[1]
+        if found.start() and text[found.start() - 1] == "%":
+            name = name[2:]  # the digits of a percent-encoded & or ?
+        if is_secret(name):
+            value = _value_after(found, name)
+            pieces += [text[copied:position], _replacement(value)]
+            copied = position = value.end()
+    pieces.append(text[copied:])
+    return _LOGIN.sub(rf"\1{_MASK}@", "".join(pieces))
+
+
+def _value_after(found: re.Match[str], name: str) -> re.Match[str]:
+    """What follows a name. Each of the patterns matches an empty text, too."""
+    text, position = found.string, found.end()
+    if found[0][-3:].lower() == "%3d":
+        return cast(re.Match[str], _ENCODED_VALUE.match(text, position))
+    value = cast(re.Match[str], _VALUE.match(text, position))
+    if value["quote"] is None and _HEADERS.search(name) is not None:
+        return cast(re.Match[str], _HEADER_VALUE.match(text, position))
+    return value
+
+
+def _replacement(value: re.Match[str]) -> str:
+    parts = value.groupdict()
+    quote = parts.get("quote")
+    if quote is None:
+        return _MASK if value[0] else ""
+    return f"{quote}{_MASK}{quote if parts['end'] else ''}"
+
+
+def shortened(text: str, characters: int) -> str:
+    """The text, and where it is too long, its beginning.
+
+    >>> shortened('set-user', 8), shortened('set-users', 8)
+    ('set-user', 'set-use…')
+    """
+    return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
+def masked_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as a line shows them: without secrets, of long texts the beginning, of many values the first."""
+    return _Excerpt().mapping(parameters, 1)
+
+
+class _Excerpt:
+    """Copies a value until it has seen enough of it."""
+
+    __slots__ = ("_characters", "_values")
+
+    def __init__(self) -> None:
+        self._values = _VALUES
+        self._characters = _CHARACTERS
+
+    def of(self, value: Any, depth: int) -> Any:
+        self._values -= 1
+        if value is None or isinstance(value, (bool, float)):
+            return value
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, int):
+            return value if value.bit_length() < 64 else "…"
+        if isinstance(value, dict):
+            return self.mapping(value, depth + 1)
+        if isinstance(value, (list, tuple)):
+            return self._list(value, depth + 1)
+        return f"<{type(value).__name__}>"
+
+    def _text(self, text: str) -> str:
+        shown = shortened(text, max(1, min(_TEXT_CHARACTERS, self._characters)))
+        self._characters -= len(shown)
+        return masked(shown)
+
+    def mapping(self, value: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        shown: dict[str, Any] = {}
+        for key, item in value.items():
+            if self._values <= 0 or depth > _DEPTH:
+                shown["…"] = f"{len(value) - len(shown)} more"
+                break
+            name = str(key)
+            shown[self._text(name)] = _MASK if len(name) > _TEXT_CHARACTERS or is_secret(name) else self.of(item, depth)
+        return shown
+
+    def _list(self, value: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
+        shown: list[Any] = []
+        for item in value:
+            if self._values <= 0 or depth > _DEPTH:
+                shown.append(f"… {len(value) - len(shown)} more")
+                break
+            shown.append(self.of(item, depth))
+        return shown

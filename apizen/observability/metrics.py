@@ -1,0 +1,146 @@
+"""What is counted and timed, over all worker processes, in Prometheus' form.
+
+The numbers lie in memory that all workers share, made before they are forked. Each has a part of it that only
+it writes to, and a scrape that any of them answers adds the parts up: nothing is sent or stored, a worker that
+is started again goes on counting where the one before it ended, and no total ever goes down. To count a call
+takes less than a microsecond; prometheus-client, which would take two and a file per process, writes the
+answer to a scrape.
+
+>>> metrics = Metrics([('1.0', 'math.add')])
+>>> call = Call('order-17', '192.0.2.7')
+>>> call.version, call.method, call.code = '1.0', 'math.add', 1000
+>>> metrics.observe(call, 'GET', 200, 0, 120, 0.0012)
+>>> content_type, text = metrics.exposition('text/plain')
+>>> print(text.decode().splitlines()[2])
+apizen_calls_total{code="1000",method="math.add",version="1.0"} 1.0
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from apizen.exception import SUCCESS_CODE, declared_errors
+from apizen.message import Call
+
+__all__ = ["Gauge", "Metrics"]
+
+_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_BUCKETS = len(_BOUNDS) + 1
+_LABELS = [*map(str, _BOUNDS), "+Inf"]
+_UNKNOWN = ("-", "-")
+_PUBLISHING_SECONDS = 0.5
+
+# Counters that are kept as those of a code.
+_REFUSALS = {
+    "apizen_locked_out": (1002, "Calls refused because too many of the caller's had failed"),
+    "apizen_banned": (1003, "Calls refused because of the address that they came from"),
+    "apizen_rate_limited": (1027, "Calls refused because the rate limit was used up"),
+}
+
+
+class Gauge(NamedTuple):
+    """A number that goes up and down, of one process; the sum over the processes is shown."""
+
+    name: str
+    help: str
+    read: Callable[[], float]
+
+
+class Metrics:
+    """Counts calls by version, method and code. ``methods`` are the registered ones; a call of anything else
+    counts as method ``-``, since a client may ask for any number of names.
+
+    Make it before the workers are forked, ``workers`` of them. Each calls `begin`, and runs `watch`.
+    """
+
+    def __init__(self, methods: Iterable[tuple[str, str]], gauges: Sequence[Gauge] = (), workers: int = 1) -> None:
+        self._names = [_UNKNOWN, *sorted(set(methods))]
+        self._gauges = tuple(gauges)
+        # A code that is declared later counts in the first column.
+        self._codes = ["-", *map(str, [SUCCESS_CODE, *(error.err_code for error in declared_errors())])]
+        self._column = {int(code): column for column, code in enumerate(self._codes) if column}
+        self._width = len(self._codes) + _BUCKETS + 1
+        self._row = {name: number * self._width for number, name in enumerate(self._names)}
+        size = len(self._names) * self._width + len(self._gauges)
+        memory = memoryview(mmap.mmap(-1, 8 * size * workers)).cast("d")
+        self._parts = [memory[size * worker : size * (worker + 1)] for worker in range(workers)]
+        self._mine = self._parts[0]
+        self._registry = CollectorRegistry()
+        self._registry.register(_Collector(self._families))
+
+    def begin(self, worker: int) -> None:
+        """Counts as this worker from now on."""
+        self._mine = self._parts[worker]
+
+    def observe(self, call: Call, verb: str, status: int, bytes_in: int, bytes_out: int, seconds: float) -> None:
+        """Counts a call that was answered."""
+        mine = self._mine
+        row = self._row.get((call.version, call.method), 0)
+        mine[row + self._column.get(call.code, 0)] += 1
+        row += len(self._codes)
+        mine[row + bisect_left(_BOUNDS, seconds)] += 1
+        mine[row + _BUCKETS] += seconds
+
+    def publish(self) -> None:
+        """Shows this process's gauges to the other workers."""
+        for place, gauge in enumerate(self._gauges, len(self._names) * self._width):
+            self._mine[place] = gauge.read()
+
+    async def watch(self) -> None:
+        """Publishes the gauges, again and again."""
+        while True:
+            self.publish()
+            await asyncio.sleep(_PUBLISHING_SECONDS)
+
+    def exposition(self, accept: str) -> tuple[str, bytes]:
+        """The Content-Type and the body of the answer to a scrape with this Accept header."""
+        try:
+            encoder, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # it names a version that is none
+            encoder, content_type = choose_encoder("")
+        return content_type, encoder(self._registry)
+
+    def _families(self) -> Iterator[Metric]:
+        totals = [sum(column) for column in zip(*(part.tolist() for part in self._parts), strict=True)]
+        rows = [totals[row : row + self._width] for row in range(0, len(self._names) * self._width, self._width)]
+        yield self._calls(rows)
+        yield self._seconds(rows)
+        for name, (code, explanation) in _REFUSALS.items():
+            yield CounterMetricFamily(name, explanation, sum(row[self._column[code]] for row in rows))
+        for gauge, value in zip(self._gauges, totals[len(rows) * self._width :], strict=True):
+            yield GaugeMetricFamily(gauge.name, gauge.help, value)
+
+    def _calls(self, rows: list[list[float]]) -> Metric:
+        family = CounterMetricFamily("apizen_calls", "Calls answered", labels=["version", "method", "code"])
+        for name, row in zip(self._names, rows, strict=True):
+            for code, count in zip(self._codes, row, strict=False):
+                if count:
+                    family.add_metric([*name, code], count)
+        return family
+
+    def _seconds(self, rows: list[list[float]]) -> Metric:
+        family = HistogramMetricFamily(
+            "apizen_call_seconds", "Time from a call's request to its answer", labels=["version", "method"]
+        )
+        for name, row in zip(self._names, rows, strict=True):
+            counts = list(accumulate(row[len(self._codes) : -1]))
+            if counts[-1]:
+                family.add_metric(name, list(zip(_LABELS, counts, strict=True)), row[-1])
+        return family
+
+
+class _Collector(Collector):
+    def __init__(self, collect: Callable[[], Iterator[Metric]]) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterator[Metric]:
+        return self._collect()

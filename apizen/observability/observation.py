@@ -1,0 +1,100 @@
+"""Puts together what is observed of one application: the log, the numbers, and the paths that show them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tornado.web import RequestHandler
+
+from apizen.gateway import Gateway
+from apizen.handler import Observer
+from apizen.runner import Runner
+from apizen.server import Service
+from apizen.settings import Settings
+from apizen.supervisor import worker_index
+
+if TYPE_CHECKING:
+    from apizen.observability.journal import Journal
+    from apizen.observability.metrics import Metrics
+
+__all__ = ["Observation"]
+
+
+class Observation(Service):
+    """The log and the metrics, each None where the settings want none.
+
+    Made before the workers are forked; a worker's own part begins with `start`.
+    """
+
+    def __init__(self, settings: Settings, gateway: Gateway, runner: Runner) -> None:
+        self.journal = _journal(settings)
+        self.metrics = _metrics(settings, gateway, runner)
+        self._handler: logging.Handler | None = None
+        self._publishing: asyncio.Task[None] | None = None
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """What is told of each answer of the gateway."""
+        found: list[Observer] = [] if self.metrics is None else [self.metrics.observe]
+        if self.journal is not None:
+            found.append(self.journal.record)
+        return tuple(found)
+
+    def log(self, handler: RequestHandler) -> None:
+        """Logs a request of the application's, for Tornado's setting ``log_function``."""
+        if self.journal is not None:
+            request = handler.request
+            self.journal.record_other(
+                request.remote_ip or "", request.method or "", request.path, handler.get_status(),
+                int(handler._headers.get("Content-Length", 0)), request.request_time(),
+            )  # fmt: skip
+
+    async def start(self) -> None:
+        if self.journal is not None:
+            self._handler = self.journal.handler()
+            logging.getLogger().addHandler(self._handler)
+        if self.metrics is not None:
+            self.metrics.begin(worker_index())
+            self._publishing = asyncio.create_task(self.metrics.watch())
+
+    async def close(self) -> None:
+        if self._publishing is not None:
+            self._publishing.cancel()
+        if self.journal is not None:
+            if self._handler is not None:
+                logging.getLogger().removeHandler(self._handler)
+            await asyncio.to_thread(self.journal.close)
+
+
+def _journal(settings: Settings) -> Journal | None:
+    if settings.access_log == "off":
+        return None
+    from apizen.observability.journal import Journal
+    from apizen.observability.sink import RotatingFile, Stream
+
+    if settings.access_log == "stdout":
+        return Journal(Stream(sys.stdout.fileno()), parameters=settings.log_parameters)
+    return Journal(RotatingFile(Path(settings.data) / settings.access_log), parameters=settings.log_parameters)
+
+
+def _metrics(settings: Settings, gateway: Gateway, runner: Runner) -> Metrics | None:
+    if not settings.metrics:
+        return None
+    from apizen.observability.metrics import Gauge, Metrics
+
+    names = [
+        (endpoint.version, endpoint.name)
+        for endpoints in gateway.catalogue.methods.values()
+        for endpoint in endpoints.values()
+        if endpoint is not None
+    ]
+    gauges = [
+        Gauge("apizen_calls_in_flight", "Calls that are being answered", lambda: gateway.in_flight),
+        Gauge("apizen_calls_waiting", "Calls that wait for a thread", lambda: runner.waiting),
+        Gauge("apizen_threads_overrun", "Threads stuck in a call whose time is up", lambda: runner.overrun),
+    ]
+    return Metrics(names, gauges, settings.workers)

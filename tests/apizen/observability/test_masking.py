@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import time
+from urllib.parse import quote, urlencode
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apizen.observability.masking import is_secret, masked, masked_parameters
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("nothing to hide: 12", "nothing to hide: 12"),
+        ("the pin code of a session, a token too", "the pin code of a session, a token too"),
+        ("GET /?v=1.0&sign=66987CB1&fields=a,b HTTP/1.1", "GET /?v=1.0&sign=***&fields=a,b HTTP/1.1"),
+        ("SIGN=66987CB1", "SIGN=***"),
+        ("sign_method=md5&timestamp=1&app_key=12345678", "sign_method=md5&timestamp=1&app_key=12345678"),
+        ("sign=", "sign="),
+        ("access_token=abc refresh_token=def", "access_token=*** refresh_token=***"),
+        ("app_secret = hush", "app_secret = ***"),
+        ("password=a,b;c'd\"e", "password=***"),
+        ("{'password': 'x y', 'name': 'jack'}", "{'password': '***', 'name': 'jack'}"),
+        ("{'password': 'it\\'s', 'name': 'jack'}", "{'password': '***', 'name': 'jack'}"),
+        ('{"Password":"x \\" y","name":"jack"}', '{"Password":"***","name":"jack"}'),
+        ("{'password': b'xy', 'n': 1}", "{'password': '***', 'n': 1}"),
+        ("{'token': ['a', 'b'], 'n': 1}\nnext", "{'token': ***\nnext"),
+        ("{'password': 12, 'n': 1}", "{'password': *** 'n': 1}"),
+        ("[('Authorization', 'Bearer x y'), ('Host', 'h')]", "[('Authorization', '***'), ('Host', 'h')]"),
+        ("Authorization: Bearer x y\nHost: h", "Authorization: ***\nHost: h"),
+        ("Cookie: a=b; c=d\r\nHost: h", "Cookie: ***\r\nHost: h"),
+        ("url='http://h/?sign=AB'", "url='http://h/?sign=***"),
+        ("u%3Fv%3D1%26sign%3DABC%26x%3D1", "u%3Fv%3D1%26sign%3D***%26x%3D1"),
+        ("postgresql://user:hush@host/db", "postgresql://user:***@host/db"),
+        ("password='never closed", "password='***"),
+        ("self.sign(token)", "self.sign(token)"),
+        ("X-Api-Key: hush", "X-Api-Key: ***"),
+    ],
+)
+def test_masked(text, shown):
+    assert masked(text) == shown
+
+
+NAMES = ["sign", "access_token", "APP_SECRET", "Password", "token", "Authorization", "x-api-key", "client-secret"]
+
+WAYS = {
+    "query": lambda name, secret: f"GET /?a=1&{name}={quote(secret)}&b=2",
+    "form": lambda name, secret: repr(urlencode({"a": 1, name: secret, "b": 2}).encode()),
+    "repr": lambda name, secret: f"failed for { ({'a': 1, name: secret, 'b': 2})!r}",
+    "repr of bytes": lambda name, secret: repr({name: secret.encode(errors="replace")}),
+    "pair": lambda name, secret: repr([("a", 1), (name, secret)]),
+    "json": lambda name, secret: json.dumps({"a": 1, name: secret, "b": 2}),
+    "json in json": lambda name, secret: json.dumps({"a": json.dumps({"a": 1, name: secret})}),
+    "json in repr": lambda name, secret: repr({"a": json.dumps({"a": 1, name: secret})}),
+    "repr in repr": lambda name, secret: repr(repr({"a": 1, name: secret})),
+    "list": lambda name, secret: repr({name: [secret, secret]}),
+    "encoded url": lambda name, secret: f"/?u={quote(f'http://h/?a=1&{name}={quote(secret)}', safe='')}",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@settings(deadline=None)
+@given(name=st.sampled_from(NAMES), before=st.text(max_size=20), tail=st.text(max_size=20), after=st.text(max_size=20))
+def test_masked_hides_whatever_the_secret_is(way, name, before, tail, after):
+    text = f"{before} {WAYS[way](name, f'hu{tail}sh-sh')} {after}"
+    assert "sh-sh" not in masked(text)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=50), st.text(alphabet=" -.:=/?&,;'\"{}[]0123456789xyz", max_size=80))
+def test_masked_leaves_what_names_no_secret(first, second):
+    text = first.replace("s", "") + second
+    if not any(mark in text.lower() for mark in ("pwd", "pin", "cookie", "token", "auth", "api", "://")):
+        assert masked(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 100_000 + "token", "token" + " " * 100_000, "\\" * 100_000 + "token'", "token" + "\\" * 100_000]
+    + [part * 20_000 for part in ("://a:", "token='", "token='\\", "sign=a&", "token'", "token=[", "a%3")],
+)
+def test_masked_takes_linear_time(text):
+    started = time.perf_counter()
+    masked("token=x " + text)
+    assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        *[(name, True) for name in [*NAMES, "session", "PIN", "pwd", "Set-Cookie", "old_password2", "credentials"]],
+        *[(name, False) for name in ["sign_method", "design", "app_key", "name", "spin", "sessions", "nonce", ""]],
+    ],
+)
+def test_is_secret(name, secret):
+    assert is_secret(name) is secret
+
+
+@pytest.mark.parametrize(
+    ("parameters", "shown"),
+    [
+        ({}, {}),
+        ({"a": 1, "b": 1.5, "c": None, "d": True, "e": "x"}, {"a": 1, "b": 1.5, "c": None, "d": True, "e": "x"}),
+        ({"Password": {"a": 1}, "sign": "x"}, {"Password": "***", "sign": "***"}),
+        ({"users": [{"name": "jack", "token": "x"}]}, {"users": [{"name": "jack", "token": "***"}]}),
+        ({"json": '{"password":"x"}'}, {"json": '{"password":"***"}'}),
+        ({"a": "x" * 300}, {"a": "x" * 199 + "…"}),
+        ({"a" * 300: "x"}, {"a" * 199 + "…": "***"}),
+        ({"a": b"x", "b": {1, 2}}, {"a": "<bytes>", "b": "<set>"}),
+        ({"a": 10**400}, {"a": "…"}),
+        ({"a": {"b": {"c": {"d": {"e": 1}}}}}, {"a": {"b": {"c": {"d": {"…": "1 more"}}}}}),
+        ({"a": (1, [[[[2]]]])}, {"a": [1, [[["… 1 more"]]]]}),
+        ({"a": list(range(100))}, {"a": [*range(29), "… 71 more"]}),
+    ],
+)
+def test_masked_parameters(parameters, shown):
+    assert masked_parameters(parameters) == shown
+
+
+def test_masked_parameters_are_few():
+    shown = masked_parameters({f"name-{number}": "v" * 1000 for number in range(1000)})
+    assert len(json.dumps(shown)) < 2500
