@@ -238,7 +238,7 @@ def test_limits(readme: str) -> None:
 @each_readme
 def test_links(readme: str) -> None:
     targets = re.findall(r"\]\(([^)]+)\)", prose_of(readme))
-    assert len(targets) == 3
+    assert len(targets) == 4
     for target in targets:
         if "benchmarks/results" not in target:  # `make bench` writes them
             assert ((ROOT / readme).parent / target).exists()
