@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import pytest
 
 from apizen.exception import ApiBaseExceptions, ApiSysExceptions
+from apizen.governance.address import Networks
+from apizen.governance.apps import Apps
+from apizen.governance.bans import Bans
+from apizen.governance.database import Database
+from apizen.governance.record import App
+from apizen.governance.secret import SecretKey
+from apizen.governance.signing import signature, string_to_sign
 from tests.support import Answer, RunningServer, serving, until
 
 DECLARED = {code: error for code, error in type(ApiBaseExceptions).declared.items() if code < 2000}
@@ -156,17 +167,133 @@ def test_allow_names_the_verbs(server: RunningServer, query: str, allow: str) ->
     assert server.get(query).headers["Allow"] == allow
 
 
+class Bank(NamedTuple):
+    """A server with methods that want a signature, and its apps by name."""
+
+    server: RunningServer
+    apps: dict[str, App]
+
+    def get(self, name: str, **changes: str | None) -> Answer:
+        """A signed call of an app's, with some of its parameters changed before it is signed, or left out."""
+        app = self.apps[name]
+        sent = {"v": "1.0", "method": "signed", "user_id": "1", "app_key": app.app_key, "timestamp": now(), **changes}
+        pairs = [(key, value) for key, value in sent.items() if value is not None]
+        if "sign" not in changes:
+            pairs.append(("sign", signature("hmac-sha256", app.secret, string_to_sign(pairs))))
+        return self.server.get(urlencode(pairs))
+
+
+def now(seconds: int = 0) -> str:
+    return str(int(time.time()) + seconds)
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
+    data = tmp_path_factory.mktemp("data")
+    with closing(Database.open("", data)) as database:
+        apps = Apps(database, SecretKey("", data))
+        made = [
+            apps.create("all"),
+            apps.create("elsewhere", Networks.of(["192.0.2.0/24"])),
+            apps.create("others", methods=["shop.*"]),
+            apps.create("disabled"),
+        ]
+        apps.enable("disabled", False)
+    methods = {
+        "signed": {"func": echo, "auth": "sign", "run": "inline"},
+        "limited": {"func": echo, "rate": "1/hour", "run": "inline"},
+    }
+    with serving(methods, data=str(data), lockout="") as running:
+        yield Bank(running, {app.name: app for app in made})
+
+
+FORMAT = "应为 yyyy-MM-dd HH:mm:ss（+08:00）、10 位秒数或 13 位毫秒数"
+
+# Code, the app that calls, what it changes, and what the message says behind the declared text.
+SIGNED = [
+    (1003, "elsewhere", {}, "，此 app_key 不能从该地址调用"),
+    (1007, "all", {"timestamp": None}, ":timestamp"),
+    (1008, "all", {"timestamp": "yesterday"}, f"，{FORMAT}"),
+    (1009, "all", {"sign": None}, ":sign"),
+    (1010, "all", {"sign": "0" * 64}, ""),
+    (1010, "all", {"sign_method": "sha1"}, "，sign_method 应为 hmac-sha256、hmac、md5"),
+    (1026, "all", {"app_key": None}, "，应有 app_key 及签名"),
+    (1031, "all", {"app_key": "0000000000"}, ""),
+    (1031, "disabled", {}, ""),
+    (1033, "others", {}, "，此 app_key 不能调用 signed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "app", "changes", "detail"), SIGNED)
+def test_code_of_a_signed_call(bank: Bank, code: int, app: str, changes: dict[str, str | None], detail: str) -> None:
+    check(bank.get(app, **changes), code, detail)
+
+
+def test_1000_for_a_signed_call(bank: Bank) -> None:
+    answer = bank.get("all", nonce="good")
+    assert (answer.status, answer.meta, answer.response) == (200, (1000, "执行成功"), [1, "jack"])
+
+
+@pytest.mark.parametrize(("seconds", "which"), [(-700, "慢"), (700, "快")])
+def test_1008_says_by_how_much(bank: Bank, seconds: int, which: str) -> None:
+    code, message = bank.get("all", timestamp=now(seconds)).meta
+    assert code == 1008
+    assert re.fullmatch(rf"非法的时间戳参数，比服务器时间{which} (69|70)\d 秒，应在 600 秒以内；.*", message)
+
+
+def test_1002_when_locked_out(tmp_path: Path) -> None:
+    methods = {"signed": {"func": echo, "auth": "sign"}}
+    with serving(methods, data=str(tmp_path), lockout="2/minute", lockout_seconds=60) as server:
+        failing = f"v=1.0&method=signed&user_id=1&app_key=1&sign=0&timestamp={now()}"
+        assert [server.get(failing).meta[0] for _ in range(2)] == [1031, 1031]
+        locked = server.get("v=1.0&method=other")
+    wait = locked.headers["Retry-After"]
+    check(locked, 1002, f"，已达 2 次，请在 {wait} 秒后重试")
+    assert 50 < int(wait) <= 60
+
+
+def test_1003_when_banned(tmp_path: Path) -> None:
+    with closing(Database.open("", tmp_path)) as database:
+        Bans(database).add("127.0.0.0/8", reason="a reason for the operator")
+    with serving(METHODS, data=str(tmp_path)) as server:
+        check(server.get(GOOD), 1003, "")
+        check(server.send("GET", "/api/errors"), 1003, "")
+
+
+def test_1001_in_maintenance(tmp_path: Path) -> None:
+    with closing(Database.open("", tmp_path)) as database:
+        database.set_maintenance("18:00 恢复")
+    with serving(METHODS, data=str(tmp_path)) as server:
+        check(server.get(GOOD), 1001, "，18:00 恢复")
+
+
+def test_1027_beyond_the_rate(bank: Bank) -> None:
+    assert bank.server.get("v=1.0&method=limited&user_id=1").meta[0] == 1000
+    refused = bank.server.get("v=1.0&method=limited&user_id=2")
+    wait = refused.headers["Retry-After"]
+    check(refused, 1027, f"，该方法每 3600 秒最多调用 1 次，请在 {wait} 秒后重试")
+    assert 3500 < int(wait) <= 3600
+    assert refused.headers["RateLimit-Policy"] == '"method";q=1;w=3600'
+
+
+def test_1032_when_sent_again(bank: Bank) -> None:
+    at = now()
+    assert bank.get("all", timestamp=at, nonce="once").meta[0] == 1000
+    check(bank.get("all", timestamp=at, nonce="once"), 1032, "")
+
+
 @pytest.mark.parametrize("code", sorted(DECLARED))
 def test_declared_code_raised_by_a_function(server: RunningServer, code: int) -> None:
-    """An application may raise each of them; those of the guards have no other source yet."""
+    """An application may raise each of them; those of access tokens have no other source yet."""
     check(server.get(f"v=1.0&method=raise&code={code}"), code, "")
 
 
-def test_codes_are_complete() -> None:
-    assert sorted(DECLARED) == list(range(1001, 1036))
-    provoked = {code for code, *_ in REQUESTS} | {code for code, *_ in BODIES} | {1001, 1025, 1030, 1034, 1035}
-    for_guards = {1002, 1003, 1007, 1008, 1009, 1010, 1014, 1015, 1026, 1027, 1031, 1032, 1033}
-    assert provoked | for_guards == set(DECLARED)
+def test_the_catalogue_has_what_can_be_provoked(server: RunningServer) -> None:
+    tables = {code for code, *_ in (*REQUESTS, *BODIES, *SIGNED)}
+    provoked = tables | {1001, 1002, 1025, 1027, 1030, 1032, 1034, 1035}
+    of_access_tokens = {1014, 1015}
+    shown = {entry["code"] for entry in server.send("GET", "/api/errors").response}
+    assert {code for code in shown if code < 2000} == provoked | of_access_tokens == set(DECLARED)
 
 
 def test_system_error_tells_nothing(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
