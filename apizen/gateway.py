@@ -27,20 +27,22 @@ import contextvars
 import decimal
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from time import perf_counter
 from typing import Any
 from urllib.parse import quote
 
+from apizen.cross_origin import CrossOrigin
 from apizen.envelope import Envelope, plain
 from apizen.exception import SUCCESS_CODE, ApiException, ApiSysExceptions, printable
-from apizen.guard import Admission, Guard
+from apizen.guard import Admission, admit
 from apizen.message import Call, Request, Response, header, request_id_of
+from apizen.negotiation import accepts_xml
 from apizen.parameters import MultipartParser, Parameters, no_multipart
 from apizen.runner import Runner
-from apizen.version import VERBS, Catalogue, Endpoint
+from apizen.version import Catalogue, Endpoint
 
 __all__ = ["Door", "Gateway"]
 
@@ -48,7 +50,6 @@ logger = logging.getLogger(__name__)
 
 _CONTENT_TYPES = {False: "application/json; charset=utf-8", True: "application/xml; charset=utf-8"}
 _FORMATS = {"json": False, "xml": True}
-_EXPOSED = "X-Request-Id, X-Ignored-Params, Allow, Retry-After, RateLimit, RateLimit-Policy"
 _IGNORED_SHOWN = 20
 _LARGE_BODY = 256 * 1024
 
@@ -108,7 +109,7 @@ class Gateway:
         self._multipart = multipart
         self._envelope = Envelope(response_key)
         self._debug = debug
-        self._cors = _cors_headers(cors_origin)
+        self._cross_origin = CrossOrigin(cors_origin)
         self._address_of = address_of
         self._doors = tuple(doors)
 
@@ -164,7 +165,7 @@ class Gateway:
     def refuse(self, request: Request, error: ApiException) -> Response:
         """The answer to a request that the server could not hand over, in the form that it asks for."""
         exchange = _Exchange(request, self._address_of(request))
-        exchange.xml = _accepted(request.headers.get("Accept", "")) is True
+        exchange.xml = accepts_xml(request.headers.get("Accept", "")) is True
         with contextlib.suppress(ApiException):  # the error to report is the one given
             self._choose_format(exchange, Parameters(request._replace(body=b""), no_multipart))
         return self._failure(exchange, error)
@@ -258,7 +259,7 @@ class Gateway:
         if asked is None:
             accept = header(exchange.request.headers, "Accept")
             if accept is not None and accept != "*/*":
-                accepted = _accepted(accept)
+                accepted = accepts_xml(accept)
                 exchange.acceptable = accepted is not None
                 exchange.xml = accepted is True
             return
@@ -300,23 +301,15 @@ class Gateway:
         logger.error("%s %s, request %s", exchange.name, what, request_id, exc_info=error, extra=known)
 
     def _headers(self, exchange: _Exchange, content_type: str) -> list[tuple[str, str]]:
-        headers = [("Content-Type", content_type), ("X-Request-Id", exchange.request_id), *self._cors]
+        headers = [("Content-Type", content_type), ("X-Request-Id", exchange.request_id), *self._cross_origin.headers]
         headers += exchange.headers
         if exchange.ignored:
             headers.append(("X-Ignored-Params", exchange.ignored))
         return headers
 
     def _preflight(self, exchange: _Exchange) -> Response:
-        """The answer to OPTIONS (Fetch standard, 3.2): every header and every verb may be used."""
-        verbs = ", ".join([*VERBS, "HEAD", "OPTIONS"])
-        headers = [("X-Request-Id", exchange.request_id), ("Allow", verbs), *self._cors]
-        if self._cors:
-            asked = exchange.request.headers.get("Access-Control-Request-Headers", "*")
-            headers += [
-                ("Access-Control-Allow-Methods", verbs),
-                ("Access-Control-Allow-Headers", asked),
-                ("Access-Control-Max-Age", "86400"),
-            ]
+        asked = header(exchange.request.headers, "Access-Control-Request-Headers")
+        headers = [("X-Request-Id", exchange.request_id), *self._cross_origin.preflight(asked)]
         return Response(204, headers, b"", exchange)
 
 
@@ -328,24 +321,11 @@ def _call(function: Callable[..., Any], positional: Sequence[Any], named: Mappin
 
 
 def _admit(exchange: _Exchange, endpoint: Endpoint, parameters: Parameters) -> Awaitable[None] | None:
-    """Asks the guards. What is left to await goes on where the first had to wait."""
+    """Asks the endpoint's guards; what is left to await, if one must wait."""
     exchange.app_key = parameters.public("app_key") or ""
     admission = Admission(exchange.request, parameters, exchange.address, endpoint.version, endpoint.name)
     exchange.headers = admission.headers
-    guards = iter(endpoint.guards)
-    for guard in guards:
-        pending = guard.check(admission)
-        if pending is not None:
-            return _admit_further(admission, pending, guards)
-    return None
-
-
-async def _admit_further(admission: Admission, pending: Awaitable[None], guards: Iterator[Guard]) -> None:
-    await pending
-    for guard in guards:
-        further = guard.check(admission)
-        if further is not None:
-            await further
+    return admit(admission, endpoint.guards)
 
 
 def _raw(content_type: str, result: Any) -> tuple[str, bytes]:
@@ -356,38 +336,8 @@ def _raw(content_type: str, result: Any) -> tuple[str, bytes]:
     raise TypeError(f"a raw method must return bytes or text, not {type(result).__name__}")
 
 
-def _cors_headers(origin: str) -> list[tuple[str, str]]:
-    if not origin:
-        return []
-    headers = [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", _EXPOSED)]
-    return headers if origin == "*" else [*headers, ("Vary", "Origin")]
-
-
 def _listed(names: set[str]) -> str:
     """Parameter names as a header's value: percent-encoded, since a header is ASCII and has an end."""
     if not names:
         return ""
     return ", ".join(quote(name[:64], safe="[]") for name in sorted(names)[:_IGNORED_SHOWN])
-
-
-@lru_cache(maxsize=256)
-def _accepted(accept: str) -> bool | None:
-    """Whether an Accept header (RFC 9110, 12.5.1) asks for XML; None where it takes neither XML nor JSON.
-
-    A browser's header names text/html, application/xml and */*: a person who opens the URL wants the
-    default, JSON.
-    """
-    quality: dict[str, float] = {}
-    for item in accept.lower().split(","):
-        name, *parameters = (part.strip() for part in item.split(";"))
-        weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
-        try:
-            quality[name] = float(weight)
-        except ValueError:
-            quality[name] = 1.0
-    anything = quality.get("application/*", quality.get("*/*", 0.0))
-    json = quality.get("application/json", anything)
-    xml = max(quality.get("application/xml", anything), quality.get("text/xml", quality.get("text/*", 0.0)))
-    if json <= 0 and xml <= 0 and accept.strip():
-        return None
-    return xml > json and "text/html" not in quality

@@ -13,13 +13,13 @@ A guard that must wait for something, as a store on another machine, gives an aw
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Protocol
 
 from apizen.message import Request
 from apizen.parameters import Parameters
 
-__all__ = ["Admission", "Guard", "GuardFactory"]
+__all__ = ["Admission", "Guard", "GuardFactory", "admit"]
 
 
 class Admission:
@@ -53,3 +53,21 @@ class Guard(Protocol):
 #: Makes an endpoint's guards from the keys ``auth`` and ``rate`` of its entry; a key that it does not have is
 #: missing. Raises ValueError for what they can't be.
 GuardFactory = Callable[[dict[str, object]], tuple[Guard, ...]]
+
+
+def admit(admission: Admission, guards: Iterable[Guard]) -> Awaitable[None] | None:
+    """Asks the guards in their order. Where one must wait, what is to be awaited asks the rest."""
+    left = iter(guards)
+    for guard in left:
+        pending = guard.check(admission)
+        if pending is not None:
+            return _admit_later(admission, pending, left)
+    return None
+
+
+async def _admit_later(admission: Admission, pending: Awaitable[None], left: Iterator[Guard]) -> None:
+    await pending
+    for guard in left:
+        further = guard.check(admission)
+        if further is not None:
+            await further
