@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ import pytest
 from apizen.client import ApiError, AsyncClient, Client
 from apizen.governance.signing import signature, string_to_sign
 from tests.process import Program, run, running
+from tests.services import RedisServer, postgresql, redis
 from tests.support import HOST, Answer, until
 
 BANK = """
@@ -276,3 +278,51 @@ def test_behind_a_trusted_proxy(tmp_path: Path) -> None:
         with running("--methods", "bank", *options, cwd=tmp_path) as program:
             answer = program.get("v=bank-1&method=bank.open&account=7", headers=forwarded)
             assert answer.meta[0] == code
+
+
+KEY = {"APIZEN_SECRET_KEY": "one key for all machines"}
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Program], dict[str, str], RedisServer]]:
+    """Two servers with folders of their own, as two machines; they share a PostgreSQL and a Redis, and an app."""
+    with ExitStack() as stack:
+        database = stack.enter_context(postgresql())
+        store = stack.enter_context(redis())
+        folders = [tmp_path_factory.mktemp("machine") for _ in range(2)]
+        options = ["--database", database, "--json"]
+        ended = run("app", "create", "teller", *options, cwd=folders[0], env=KEY)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        programs = []
+        for folder in folders:
+            (folder / "bank.py").write_text(BANK, "utf-8")
+            shared = ["--database", database, "--store", store.url, "--methods", "bank"]
+            programs.append(stack.enter_context(running(*shared, cwd=folder, env=KEY)))
+        yield programs, json.loads(ended.stdout), store
+
+
+def test_several_machines_count_together(machines: tuple[list[Program], dict[str, str], RedisServer]) -> None:
+    programs, app, _ = machines
+    copy = Caller(programs[0], app).query(nonce="once")
+    with ThreadPoolExecutor(20) as clients:
+        copies = list(clients.map(lambda number: programs[number % 2].get(copy).meta[0], range(40)))
+        calls = list(
+            clients.map(
+                lambda number: programs[number % 2].get(f"v=bank-1&method=bank.limited&account={number}").meta[0],
+                range(140),
+            )
+        )
+    assert Counter(copies) == {1000: 1, 1032: 39}
+    assert Counter(calls) == {1000: 100, 1027: 40}
+
+
+def test_a_store_that_fails(machines: tuple[list[Program], dict[str, str], RedisServer]) -> None:
+    programs, app, store = machines
+    caller = Caller(programs[0], app)
+    store.kill()
+    refused = caller.call(nonce="without a store")
+    assert (refused.status, refused.meta) == (503, (1030, "服务繁忙，暂时无法验证签名"))
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert {programs[0].get(f"v=bank-1&method=bank.limited&account={n}").meta[0] for n in range(120)} == {1000}
+    store.start()
+    assert until(lambda: caller.call(nonce=str(time.monotonic())).meta[0] == 1000)
