@@ -25,7 +25,7 @@ PREFIX = "APIZEN_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 
 
-class SettingsError(ValueError):
+class SettingsError(Exception):
     """A setting that does not exist or has a value that it can't have."""
 
 

@@ -21,6 +21,8 @@ from apizen.settings import Settings
 from apizen.version import Registry
 
 HOST = "127.0.0.1"
+#: The secrets of the apps that tests have made; see conftest.
+SECRETS: set[str] = set()
 
 
 def until(holds: Callable[[], object], seconds: float = 10.0) -> bool:

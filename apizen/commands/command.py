@@ -89,8 +89,9 @@ def _options(settings_type: type[Settings], taken: Sequence[Field[Any]]) -> list
 
 
 def _option(setting: Field[Any]) -> click.Option:
+    name = setting.name.replace("_", "-")
     return click.Option(
-        ["--" + setting.name.replace("_", "-")],
+        [f"--{name}/--no-{name}" if setting.default is True else f"--{name}"],
         default=setting.default,
         type=_Names() if isinstance(setting.default, tuple) else type(setting.default),
         is_flag=isinstance(setting.default, bool),

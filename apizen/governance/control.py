@@ -126,7 +126,7 @@ class Control(Service):
         if settings.store:
             from apizen.governance.redis_counters import RedisCounters
 
-            return RedisCounters(settings.store)
+            return _set(RedisCounters, settings.store)
         if settings.workers > 1:
             from apizen.governance.file_counters import FileCounters
 

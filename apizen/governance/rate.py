@@ -15,13 +15,14 @@ from __future__ import annotations
 import logging
 import math
 import re
+from collections.abc import Awaitable
 from functools import lru_cache
 from typing import NamedTuple
 
 import limits
 
 from apizen.exception import ApiException, ApiSysExceptions
-from apizen.governance.counters import Counters, CountersError, Decision, Hit, Outcome, caller_of, settled
+from apizen.governance.counters import Counters, CountersError, Decision, Hit, Outcome, caller_of
 from apizen.governance.quiet import Seldom
 from apizen.guard import Admission, Guard
 
@@ -67,33 +68,32 @@ class _Rule(NamedTuple):
 class _Rules:
     """The limits of one call, strictest scope first; ``policy`` is their header."""
 
-    __slots__ = ("_rules", "policy")
+    __slots__ = ("_policy", "rules")
 
     def __init__(self, *rules: _Rule) -> None:
-        self._rules = rules
-        self.policy = ", ".join(f'"{name}";q={limit.amount};w={limit.get_expiry()}' for name, limit, _ in rules)
-
-    def __bool__(self) -> bool:
-        return bool(self._rules)
+        self.rules = rules
+        policy = ", ".join(f'"{name}";q={limit.amount};w={limit.get_expiry()}' for name, limit, _ in rules)
+        self._policy = ("RateLimit-Policy", policy)
 
     def hits(self, caller: str, method: str) -> list[Hit]:
         return [
             (limit, f"method:{caller}:{method}" if name == "method" else f"{name}:{caller}")
-            for name, limit, _ in self._rules
+            for name, limit, _ in self.rules
         ]
 
-    def state(self, decisions: list[Decision]) -> str:
-        """The header RateLimit."""
-        return ", ".join(
-            f'"{rule.name}";r={decision.remaining};t={math.ceil(decision.reset)}'
-            for rule, decision in zip(self._rules, decisions, strict=True)
-        )
+    def answer(self, admission: Admission, decisions: list[Decision]) -> None:
+        """Adds the headers to the call's answer. Raises 1027 for a call that was not counted."""
+        states = [
+            f'"{rule[0]}";r={decision[1]};t={math.ceil(decision[2])}'
+            for rule, decision in zip(self.rules, decisions, strict=True)
+        ]
+        admission.headers += (self._policy, ("RateLimit", ", ".join(states)))
+        for decision in decisions:
+            if not decision[0]:
+                raise self._refusal(decisions)
 
-    def refusal(self, decisions: list[Decision]) -> ApiException | None:
-        """The 1027 of a call that was not counted."""
-        refusing = [pair for pair in zip(self._rules, decisions, strict=True) if not pair[1].allowed]
-        if not refusing:
-            return None
+    def _refusal(self, decisions: list[Decision]) -> ApiException:
+        refusing = [pair for pair in zip(self.rules, decisions, strict=True) if not pair[1].allowed]
         rule, decision = max(refusing, key=lambda pair: pair[1].reset)
         wait = max(1, math.ceil(decision.reset))
         return ApiSysExceptions.too_many_requests(
@@ -138,23 +138,32 @@ class Rates:
         if not isinstance(rate, str):
             raise ValueError(f"rate must be a text as 100/minute, or None for no limit, not {rate!r}")
         rules = _rules(rate, self._total, "")
-        return _RateGuard(self, rate) if rules or signed else None
+        return _RateGuard(self, rate) if rules.rules or signed else None
 
     def check(self, admission: Admission, rate: str) -> Outcome[None]:
         """Counts a call to a method of this rate. Raises 1027, at once or when awaited."""
         rules = self._rules_of(rate, admission.app_rate)
-        if not rules:
+        if not rules.rules:
             return None
         key, address = admission.app_key, admission.address
         hits = rules.hits(f"app:{key}" if key else f"address:{caller_of(address)}", admission.method)
+        try:
+            decisions = self._counters.hit_all(hits)
+        except CountersError as error:
+            self._failed(error)
+            return None
+        if isinstance(decisions, list):
+            rules.answer(admission, decisions)
+            return None
+        return self._answer_later(rules, admission, decisions)
 
-        def counted(decisions: list[Decision]) -> None:
-            admission.headers += (("RateLimit-Policy", rules.policy), ("RateLimit", rules.state(decisions)))
-            refusal = rules.refusal(decisions)
-            if refusal is not None:
-                raise refusal
-
-        return settled(lambda: self._counters.hit_all(hits), counted, self._failed)
+    async def _answer_later(self, rules: _Rules, admission: Admission, pending: Awaitable[list[Decision]]) -> None:
+        try:
+            decisions = await pending
+        except CountersError as error:
+            self._failed(error)
+        else:
+            rules.answer(admission, decisions)
 
     def _rules_of(self, rate: str, app_rate: str) -> _Rules:
         try:

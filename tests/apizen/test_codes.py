@@ -21,7 +21,7 @@ from apizen.governance.database import Database
 from apizen.governance.record import App
 from apizen.governance.secret import SecretKey
 from apizen.governance.signing import signature, string_to_sign
-from tests.support import Answer, RunningServer, serving, until
+from tests.support import SECRETS, Answer, RunningServer, serving, until
 
 DECLARED = {code: error for code, error in type(ApiBaseExceptions).declared.items() if code < 2000}
 MESSAGES = {code: error.text for code, error in DECLARED.items()}
@@ -203,7 +203,8 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
         "signed": {"func": echo, "auth": "sign", "run": "inline"},
         "limited": {"func": echo, "rate": "1/hour", "run": "inline"},
     }
-    with serving(methods, data=str(data), lockout="") as running:
+    SECRETS.update(app.secret for app in made)
+    with serving(methods, data=str(data), lockout="", access_log="access.log", log_parameters=True) as running:
         yield Bank(running, {app.name: app for app in made})
 
 

@@ -19,7 +19,7 @@ from apizen.client import ApiError, AsyncClient, Client
 from apizen.governance.signing import signature, string_to_sign
 from tests.process import Program, run, running
 from tests.services import RedisServer, postgresql, redis
-from tests.support import HOST, Answer, until
+from tests.support import HOST, SECRETS, Answer, until
 
 BANK = """
 import time
@@ -67,7 +67,9 @@ def operate(folder: Path, *arguments: str) -> Any:
     """What a command of the operator's answers as JSON."""
     ended = run(*arguments, "--json", cwd=folder)
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
-    return json.loads(ended.stdout)
+    answer = json.loads(ended.stdout)
+    SECRETS.update([answer["secret"]] if "secret" in answer else [])
+    return answer
 
 
 class Caller:
