@@ -2,12 +2,15 @@
 
 What is measured, on 127.0.0.1, each server one process on one core and the load on another core:
 
-1. Requests/s and p99 of five servers that answer the same envelope to four parameters: (a) this server with
+1. Requests/s and p99 of seven servers that answer the same envelope to four parameters: (a) this server with
    the function run inline, (b) a Tornado ``RequestHandler`` that answers constant bytes, (c) FastAPI on uvicorn
    with uvloop and httptools, ``async def``, (d) this server with the function in a thread, (e) FastAPI with a
-   plain ``def``.
-2. Seconds from the start of the process to its first answer, memory when idle, and what memory has grown by
-   after a million requests.
+   plain ``def``; none of them with an access log or metrics. Then what governance costs: (f) is (a) with the
+   access log in a file, the metrics and a rate limit, (g) is (a) with signed calls, each of them with a nonce and
+   signed just before its round.
+2. Of (a), seconds from the start of the process to its first answer, memory when idle, and what memory has grown
+   by after a million requests. Of the store of nonces, what two million more add to the memory that the first
+   million took, each million forgotten before the next.
 3. The stall test: 50 calls at once of a method that sleeps 3 s and may take 1 s. Each must be answered with
    1029 in time, while calls of other methods go on as if nothing were.
 
@@ -30,7 +33,14 @@ import click
 from benchmarks.cases import CASES
 from benchmarks.chart import draw
 from benchmarks.load import require_wrk
-from benchmarks.measures import MILLION, Results, measure_memory, measure_rounds, measure_starts
+from benchmarks.measures import (
+    MILLION,
+    Results,
+    measure_memory,
+    measure_nonces,
+    measure_rounds,
+    measure_starts,
+)
 from benchmarks.report import Environment, as_json, as_text, conditions, environment_of
 from benchmarks.servers import BenchmarkError, Cores, choose_cores, running
 from benchmarks.stall import Stall, run_stall_test
@@ -51,7 +61,7 @@ _CASES = {case.key: case for case in CASES}
     default=MILLION,
     show_default=True,
     type=click.IntRange(1),
-    help="requests between the two looks at memory; fewer give a quick look",
+    help="requests between the two looks at memory, and nonces; fewer give a quick look",
 )
 def main(rounds: int, seconds: int, requests: int) -> None:
     """Measure the gateway beside its peers; write benchmarks/results/gateway.{json,md,png}."""
@@ -76,14 +86,16 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 def _measure(cores: Cores, rounds: int, seconds: int, requests: int) -> Results:
-    print("Five servers by turns", flush=True)
+    print("Seven servers by turns", flush=True)
     load = measure_rounds(cores, rounds, seconds)
     print("Start-up", flush=True)
     starts = measure_starts(_CASES["a"], cores)
     print("Memory" + ("" if requests >= MILLION else f": a quick look at {requests:,} requests only"), flush=True)
     memory = measure_memory(_CASES["a"], cores, requests)
+    print("Nonces", flush=True)
+    nonces = measure_nonces(min(requests, MILLION))  # the store holds two million
     print("Stall test", flush=True)
-    return Results(load, starts, memory, _measure_stall(cores))
+    return Results(load, starts, memory, nonces, _measure_stall(cores))
 
 
 def _measure_stall(cores: Cores) -> Stall:

@@ -16,7 +16,10 @@ __all__ = ["CONNECTIONS", "Load", "put_load_on", "require_wrk", "send_requests"]
 CONNECTIONS = 32
 
 _SCRIPT = Path(__file__).with_name("done.lua")
+_SIGNED_SCRIPT = Path(__file__).with_name("signed.lua")
 _CHUNK_SECONDS = 10
+# More than any server takes in a second: wrk must not run out of signed requests.
+_SIGNED_PER_SECOND = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,9 @@ def require_wrk() -> None:
 
 def put_load_on(server: ServerProcess, seconds: int) -> Load:
     """Keeps every connection busy for some seconds. Raises for answers that failed."""
+    script = _script(server, seconds)
     before = server.cpu_seconds()
-    seen = _wrk(server.url, seconds)
+    seen = _wrk(script, seconds)
     cpu = server.cpu_seconds() - before
     if seen["failed"] or not seen["requests"]:
         raise BenchmarkError(f"{seen['failed']} of {seen['requests']} requests failed: {server.url}")
@@ -55,11 +59,18 @@ def send_requests(server: ServerProcess, count: int) -> int:
     return sent
 
 
-def _wrk(url: str, seconds: int) -> dict[str, float]:
-    command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"]
-    finished = subprocess.run(
-        [*command, "--script", str(_SCRIPT), url], capture_output=True, text=True, check=False, timeout=seconds + 30
-    )
+def _script(server: ServerProcess, seconds: int) -> list[str]:
+    """The arguments that tell wrk what to send. Requests to be signed are signed here, before time is taken."""
+    if server.signer is None:
+        return ["--script", str(_SCRIPT), server.url]
+    targets = server.data / "targets"
+    server.signer.write(targets, seconds * _SIGNED_PER_SECOND)
+    return ["--script", str(_SIGNED_SCRIPT), server.url, str(targets)]
+
+
+def _wrk(script: list[str], seconds: int) -> dict[str, float]:
+    command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s", *script]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 30)
     if finished.returncode:
         raise BenchmarkError(f"wrk failed: {finished.stderr.strip()}")
     result: dict[str, float] = json.loads(finished.stdout.strip().splitlines()[-1])

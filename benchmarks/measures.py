@@ -1,4 +1,4 @@
-"""What is measured, in plain numbers: rounds of load on five servers, start-up, memory, and the targets.
+"""What is measured, in plain numbers: rounds of load on seven servers, start-up, memory, and the targets.
 
 `Results` is all that a run gives; `benchmarks.report` writes it down.
 """
@@ -13,7 +13,7 @@ from typing import Literal
 
 from benchmarks.cases import ANSWER, CASES, RATIOS, Case, Ratio
 from benchmarks.load import Load, put_load_on, send_requests
-from benchmarks.servers import BenchmarkError, Cores, ServerProcess, running
+from benchmarks.servers import BenchmarkError, Cores, ServerProcess, run_python, running
 from benchmarks.stall import SLEEPERS, TIMED_OUT, Stall
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Rounds",
     "figures",
     "measure_memory",
+    "measure_nonces",
     "measure_rounds",
     "measure_starts",
     "ratios_of_rounds",
@@ -36,11 +37,12 @@ _WARM_UP_SECONDS = 2
 _WARM_UP_REQUESTS = 20_000
 _STARTS = 5
 _LOOK_EVERY = 200_000
+_LOST = b'"log lines were lost"'
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """RSS in MB. ``curve`` has a pair (requests since the warm-up, RSS) for each look at it."""
+    """RSS in MB. ``curve`` has a pair (requests since the warm-up, or claims of nonces; RSS) for each look at it."""
 
     idle: float
     curve: list[tuple[int, float]]
@@ -57,6 +59,7 @@ class Results:
     rounds: Rounds
     starts: list[float]
     memory: Memory
+    nonces: Memory
     stall: Stall
 
 
@@ -93,6 +96,8 @@ def measure_rounds(cores: Cores, rounds: int, seconds: int) -> Rounds:
             first = number % len(CASES)  # nobody is always the first, or always after the same one
             for case in CASES[first:] + CASES[:first]:
                 measured[case.key].append(put_load_on(servers[case.key], seconds))
+        for case in CASES:
+            _check_log(case, servers[case.key])
     return measured
 
 
@@ -100,6 +105,12 @@ def _check_answer(case: Case, server: ServerProcess) -> None:
     status, body = server.ask()
     if status != 200 or json.loads(body) != json.loads(ANSWER):
         raise BenchmarkError(f"{case.name} gives a wrong answer, {status}: {body.decode(errors='replace')}")
+
+
+def _check_log(case: Case, server: ServerProcess) -> None:
+    """A server that is measured with its log must have written it."""
+    if any(_LOST in log.read_bytes() for log in server.data.glob("*.log*")):
+        raise BenchmarkError(f"{case.name} lost lines of its access log")
 
 
 def measure_starts(case: Case, cores: Cores) -> list[float]:
@@ -125,6 +136,12 @@ def measure_memory(case: Case, cores: Cores, requests: int) -> Memory:
     return Memory(idle, curve)
 
 
+def measure_nonces(claims: int) -> Memory:
+    """The memory of a fresh process after so many claims of nonces, and twice as many more, each forgotten again."""
+    before, *curve = json.loads(run_python("-m", "benchmarks.nonces", str(claims)))
+    return Memory(before[1], [(made, megabytes) for made, megabytes in curve])
+
+
 def ratios_of_rounds(rounds: Rounds, ratio: Ratio) -> list[float]:
     """The ratio within each round."""
     pairs = zip(rounds[ratio.over], rounds[ratio.under], strict=True)
@@ -134,7 +151,7 @@ def ratios_of_rounds(rounds: Rounds, ratio: Ratio) -> list[float]:
 def figures(results: Results) -> list[Figure]:
     """The numbers that have a target."""
     ratios = [_ratio_figure(results.rounds, ratio) for ratio in RATIOS]
-    return [*ratios, *_process_figures(results), *_stall_figures(results.stall)]
+    return [*ratios, *_process_figures(results), _nonces_figure(results.nonces), *_stall_figures(results.stall)]
 
 
 def _ratio_figure(rounds: Rounds, ratio: Ratio) -> Figure:
@@ -161,6 +178,14 @@ def _process_figures(results: Results) -> list[Figure]:
         Figure("idle memory", memory.idle, "MB", "<", 50.0, "resident, after the first answer"),
         Figure(f"memory growth over {requests:,} requests", memory.growth, "MB", "<", 5.0, note, enough),
     ]
+
+
+def _nonces_figure(nonces: Memory) -> Figure:
+    claims = nonces.curve[0][0]
+    enough = claims >= MILLION
+    note = f"{nonces.idle:.1f} MB before, {nonces.curve[0][1]:.1f} MB after the first {claims:,}"
+    name = f"memory growth over {nonces.curve[-1][0] - claims:,} nonces more"
+    return Figure(name, nonces.growth, "MB", "<", 5.0, note + ("" if enough else "; too few to judge"), enough)
 
 
 def _stall_figures(stall: Stall) -> list[Figure]:

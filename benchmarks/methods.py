@@ -20,5 +20,6 @@ def sleep() -> None:
 class ApiMethodBench(ApiMethodBase):
     api_methods = {  # noqa: RUF012 (an application's dict, as users write it)
         "matrix.api.set-user": {"func": api_demo.set_user},
+        "bench.signed.set-user": {"func": api_demo.set_user, "run": "inline", "auth": "sign"},
         "bench.sleep": {"func": sleep, "timeout": SLEEP_TIMEOUT},
     }

@@ -114,6 +114,7 @@ def as_json(results: Results, environment: Environment) -> str:
             "figures": [rounded(asdict(figure)) | {"verdict": figure.verdict} for figure in figures(results)],
             "start_seconds": [round(seconds, 3) for seconds in results.starts],
             "memory": {"idle": round(results.memory.idle, 2), "curve": results.memory.curve},
+            "nonces": {"before": round(results.nonces.idle, 2), "curve": results.nonces.curve},
             "stall": rounded(asdict(results.stall)),
         },
         ensure_ascii=False,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.cases import Case
+from benchmarks.signer import Signer
 
-__all__ = ["BenchmarkError", "Cores", "ServerProcess", "choose_cores", "running"]
+__all__ = ["BenchmarkError", "Cores", "ServerProcess", "choose_cores", "resident_megabytes", "run_python", "running"]
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
@@ -47,13 +50,25 @@ def choose_cores() -> Cores:
     return Cores(len(available), available[0])
 
 
+def resident_megabytes(pid: int) -> float:
+    """The memory that a process holds (VmRSS), in units of 1 000 000 bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(kibibytes) * 1024 / 1e6
+
+
 @dataclass(slots=True)
 class ServerProcess:
-    """A server that runs. ``start_seconds`` is the time from starting it to its first right answer."""
+    """A server that runs. ``data`` is the folder that it writes to, ``signer`` signs its calls, where they must be.
+
+    ``start_seconds`` is the time from starting it to its first right answer.
+    """
 
     process: subprocess.Popen[bytes]
     port: int
     target: str
+    data: Path
+    signer: Signer | None = None
     start_seconds: float = 0.0
 
     @property
@@ -61,10 +76,7 @@ class ServerProcess:
         return f"http://{HOST}:{self.port}{self.target}"
 
     def resident_megabytes(self) -> float:
-        """The memory that the process holds (VmRSS), in units of 1 000 000 bytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-        return int(kibibytes) * 1024 / 1e6
+        return resident_megabytes(self.process.pid)
 
     def cpu_seconds(self) -> float:
         """The CPU time that all threads of the process have used."""
@@ -72,10 +84,10 @@ class ServerProcess:
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
     def ask(self) -> tuple[int, bytes]:
-        """Sends the one request that the server is measured with; gives status and body."""
+        """Sends the one request that the server is measured with, signed where it must be; gives status and body."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
         try:
-            connection.request("GET", self.target)
+            connection.request("GET", self.target if self.signer is None else self.signer.target())
             response = connection.getresponse()
             return response.status, response.read()
         finally:
@@ -85,11 +97,12 @@ class ServerProcess:
 @contextmanager
 def running(case: Case, cores: Cores) -> Iterator[ServerProcess]:
     """The server of a case from its first answer on; it is stopped in any event."""
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryDirectory() as folder:
         port = _free_port()
+        signer = _signer(case, folder) if case.signed else None
         started = time.perf_counter()
         process = subprocess.Popen(
-            _command(case, port, cores),
+            _command(case, port, folder, cores),
             cwd=ROOT,
             env=_environment(),
             stdin=subprocess.DEVNULL,
@@ -98,7 +111,7 @@ def running(case: Case, cores: Cores) -> Iterator[ServerProcess]:
             start_new_session=True,  # Ctrl-C is for the benchmark, which then stops its servers in order
         )
         try:
-            server = ServerProcess(process, port, case.target)
+            server = ServerProcess(process, port, case.target, Path(folder), signer)
             _wait_until_it_answers(server, case, output.fileno())
             server.start_seconds = time.perf_counter() - started
             yield server
@@ -108,8 +121,24 @@ def running(case: Case, cores: Cores) -> Iterator[ServerProcess]:
             _stop(process)
 
 
-def _command(case: Case, port: int, cores: Cores) -> list[str]:
-    command = [part.format(port=port) for part in case.command]
+def _signer(case: Case, folder: str) -> Signer:
+    """Makes an app for a server that will have this data folder."""
+    app = json.loads(run_python("run.py", "app", "create", "bench", "--json", "--data", folder))
+    return Signer(case.target, app["app_key"], app["secret"])
+
+
+def run_python(*arguments: str) -> str:
+    """What a fresh Python prints, started in the project's folder."""
+    finished = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=_environment(), capture_output=True, text=True, check=False
+    )
+    if finished.returncode:
+        raise BenchmarkError(f"{' '.join(arguments)} failed: {finished.stderr.strip()}")
+    return finished.stdout
+
+
+def _command(case: Case, port: int, folder: str, cores: Cores) -> list[str]:
+    command = [part.format(port=port, data=folder) for part in case.command]
     return command if cores.server is None else ["taskset", "--cpu-list", str(cores.server), *command]
 
 

@@ -1,0 +1,47 @@
+"""What a million nonces leave in memory when their window is over: ``python -m benchmarks.nonces CLAIMS``.
+
+Three times as many claims as CLAIMS are made of the server's own store, each time over one window of a fake
+clock, and before the next time all of them are forgotten. Prints JSON: pairs of (claims, RSS in MB).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from apizen.governance.counters import MemoryCounters
+from apizen.governance.signing import WINDOW
+from benchmarks.servers import resident_megabytes
+
+_TIMES = 3
+_START = 1_750_000_000.0
+#: For so long a claim is kept whose timestamp is as far ahead as may be.
+_KEPT = 2 * WINDOW
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now = _START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def main(claims: int) -> None:
+    """Claims, and prints the memory before, and after each of the times."""
+    clock = _Clock()
+    counters = MemoryCounters(clock)
+    curve = [(0, resident_megabytes(os.getpid()))]
+    for time in range(_TIMES):
+        for number in range(claims):
+            clock.now += WINDOW / claims
+            if not counters.claim(f"nonce:7727773575:{int(clock.now * 1000)}:{time:016x}{number:016x}", _KEPT):
+                sys.exit("a nonce that was never used is taken")
+        curve.append(((time + 1) * claims, resident_megabytes(os.getpid())))
+        clock.now += _KEPT
+    print(json.dumps(curve))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
