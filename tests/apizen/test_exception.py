@@ -101,7 +101,8 @@ def test_declaration_cannot_be_replaced(change):
         (
             {"api_code": 29001, "qqq": "x"},
             "unknown key 'qqq', known are: "
-            "api_code, api_msg, err_code, ex_type, http_code, joiner, message, status_code",
+            "api_code, api_msg, cause, cause_english, english, err_code, ex_type, http_code, joiner, message, remedy, "
+            "remedy_english, retryable, status_code",
         ),
         ({"api_code": 29001, "err_code": 29001}, "'err_code' is given under both of its spellings"),
         ({"api_code": 29001, "message": "x", "api_msg": "x"}, "'api_msg' is given under both of its spellings"),

@@ -192,7 +192,9 @@ def test_headers_of_an_answer(server: RunningServer) -> None:
         "Content-Type": "application/json; charset=utf-8",
         "Content-Length": str(len(answer.body)),
         "Access-Control-Allow-Origin": "*",
-        "Access-Control-Expose-Headers": "X-Request-Id, X-Ignored-Params, Allow, Retry-After, RateLimit, RateLimit-Policy",
+        "Access-Control-Expose-Headers": (
+            "X-Request-Id, X-Ignored-Params, Allow, Retry-After, RateLimit, RateLimit-Policy"
+        ),
         "Date": answer.headers["Date"],
         "X-Request-Id": answer.headers["X-Request-Id"],
     }

@@ -50,10 +50,17 @@ NOTICED = 5.0  # seconds until a server must have noticed a command
 
 @pytest.fixture
 def workers() -> int:
-    return 4
+    return 1
 
 
 alone_or_not = pytest.mark.parametrize("workers", [1, 4])
+
+
+@pytest.fixture
+def teller(tmp_path: Path) -> dict[str, str]:
+    """An app that is there before a server is."""
+    app: dict[str, str] = operate(tmp_path, "app", "create", "teller")
+    return app
 
 
 @pytest.fixture
@@ -97,8 +104,8 @@ def open_call(program: Program) -> Answer:
 
 
 def becomes(caller: Caller, code: int) -> bool:
-    """Whether the caller's calls get this code in time, whichever worker they come to."""
-    return until(lambda: {caller.call(nonce=f"{time.monotonic()}").meta[0] for _ in range(12)} == {code}, NOTICED)
+    """Whether the caller's calls get this code in time."""
+    return until(lambda: caller.call(nonce=f"{time.monotonic()}").meta[0] == code, NOTICED)
 
 
 def known(caller: Caller) -> bool:
@@ -106,10 +113,8 @@ def known(caller: Caller) -> bool:
 
 
 @alone_or_not
-def test_of_many_copies_of_a_signed_call_one_succeeds(bank: Program, tmp_path: Path) -> None:
-    caller = Caller(bank, operate(tmp_path, "app", "create", "teller"))
-    assert known(caller)
-    copy = caller.query(nonce="once")
+def test_of_many_copies_of_a_signed_call_one_succeeds(teller: dict[str, str], bank: Program) -> None:
+    copy = Caller(bank, teller).query(nonce="once")
     with ThreadPoolExecutor(20) as clients:
         codes = Counter(answer.meta[0] for answer in clients.map(lambda _: bank.get(copy), range(100)))
     assert codes == {1000: 1, 1032: 99}
@@ -180,21 +185,25 @@ def test_what_an_app_may_do(bank: Program, tmp_path: Path) -> None:
 def test_a_ban_is_noticed_and_survives_a_restart(bank: Program, tmp_path: Path) -> None:
     assert open_call(bank).meta[0] == 1000
     operate(tmp_path, "ban", "add", "127.0.0.0/8", "--reason", "a test")
-    assert until(lambda: {open_call(bank).meta[0] for _ in range(12)} == {1003}, NOTICED)
+    assert until(lambda: open_call(bank).meta[0] == 1003, NOTICED)
     assert bank.send("GET", "/api/errors").meta == (1003, "请求被禁止")
     with running("--methods", "bank", cwd=tmp_path) as restarted:
         assert open_call(restarted).meta == (1003, "请求被禁止")
     operate(tmp_path, "ban", "remove", "127.0.0.0/8")
-    assert until(lambda: {open_call(bank).meta[0] for _ in range(12)} == {1000}, NOTICED)
+    assert until(lambda: open_call(bank).meta[0] == 1000, NOTICED)
 
 
+@pytest.mark.parametrize("workers", [4])
 def test_maintenance(bank: Program, tmp_path: Path) -> None:
+    def everywhere() -> set[tuple[int, str]]:
+        return {open_call(bank).meta for _ in range(40)}  # enough to meet all workers
+
     operate(tmp_path, "maintenance", "on", "--message", "18:00 恢复")
-    assert until(lambda: {open_call(bank).meta for _ in range(12)} == {(1001, "服务不可用，18:00 恢复")}, NOTICED)
-    assert until(lambda: bank.send("GET", "/readyz").status == 503, NOTICED)
+    assert until(lambda: everywhere() == {(1001, "服务不可用，18:00 恢复")}, NOTICED)
+    assert bank.send("GET", "/readyz").status == 503
     assert bank.send("GET", "/healthz").status == 200
     operate(tmp_path, "maintenance", "off")
-    assert until(lambda: {open_call(bank).meta[0] for _ in range(12)} == {1000}, NOTICED)
+    assert until(lambda: everywhere() == {(1000, "执行成功")}, NOTICED)
 
 
 def test_the_client(bank: Program, tmp_path: Path) -> None:
@@ -259,6 +268,7 @@ def test_the_record_holds_no_secret(tmp_path: Path) -> None:
         assert secret not in written
 
 
+@pytest.mark.parametrize("workers", [4])
 def test_what_is_counted_is_counted_over_all_workers(bank: Program) -> None:
     for _ in range(30):
         assert open_call(bank).status == 200

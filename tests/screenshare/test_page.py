@@ -163,10 +163,17 @@ def assert_moves(page: Page, seconds: float = 15) -> None:
 
 
 def assert_still(page: Page) -> None:
+    """The picture comes to rest; what fades may still do so for a moment."""
+    eventually(lambda: is_still(page))
+
+
+def is_still(page: Page) -> bool:
     first = look(page)
     for _ in range(3):
         page.wait_for_timeout(120)
-        assert look(page) == first
+        if look(page) != first:
+            return False
+    return True
 
 
 def natural_width(page: Page) -> int:
