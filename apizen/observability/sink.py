@@ -1,7 +1,7 @@
 """Where the lines of the log go: a descriptor, as that of standard output, or a file that is rotated.
 
-Several processes may write to the same one. Each locks it while it writes, since a pipe that is full tears
-long writes apart; and a file is rotated by one of them, which the others notice.
+Several processes may write to the same one. What they write to a pipe that is full could be torn apart, so each
+locks it meanwhile; what is appended to a file can't. One of them rotates the file, and the others notice.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ except ImportError:  # Windows, where one process serves
 __all__ = ["RotatingFile", "Sink", "Stream"]
 
 _MEGABYTE = 1024 * 1024
+_LOOKING_SECONDS = 1.0
 
 
 class Sink(Protocol):
@@ -33,18 +35,21 @@ class Sink(Protocol):
 
 
 class Stream:
-    """An open descriptor, as that of standard output.
+    """An open descriptor, as that of standard output; ``shared`` where several processes write to it.
 
     >>> reader, writer = os.pipe()
     >>> Stream(writer).write(b'{"code":1000}\\n'), os.read(reader, 100)
     (0, b'{"code":1000}\\n')
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, shared: bool = False) -> None:
         self._descriptor = descriptor
+        self._shared = shared
         self._torn = False  # of the last line only a part could be written
 
     def write(self, lines: bytes) -> int:
+        if not self._shared:
+            return self._append(lines)
         _lock(self._descriptor)
         try:
             return self._append(lines)
@@ -65,66 +70,74 @@ class Stream:
 class RotatingFile(Stream):
     """A file that becomes ``path.1`` before it would grow beyond ``limit`` bytes, and that ``path.2``.
 
-    ``kept`` old ones are kept. Raises OSError where it can't be opened.
+    ``kept`` old ones are kept. What other processes write is seen once a second, so with several of them a file
+    may grow larger by that. Raises OSError where it can't be opened.
     """
 
     def __init__(self, path: Path, limit: int = 50 * _MEGABYTE, kept: int = 10) -> None:
+        super().__init__(-1)
         self._path = path
         self._limit = limit
         self._kept = kept
-        super().__init__(_open(path))
+        self._open()
 
     def write(self, lines: bytes) -> int:
         try:
-            self._lock_current()
-            size = os.fstat(self._descriptor).st_size
-            if size and size + len(lines) > self._limit:
-                self._rotate()
-            return self._append(lines)
+            if time.monotonic() >= self._look_again or self._is_full(len(lines)):
+                self._look(len(lines))
+            lost = self._append(lines)
         except OSError:
             return lines.count(b"\n")
-        finally:
-            _unlock(self._descriptor)
+        self._size += len(lines)
+        return lost
 
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+            self._look_again = 0.0
 
-    def _lock_current(self) -> None:
-        """Locks the file that is at the path now: another process may have rotated it, or somebody moved it."""
-        while True:
-            if self._descriptor >= 0:
-                _lock(self._descriptor)
-                if _is_at(self._descriptor, self._path):
-                    return
+    def _is_full(self, length: int) -> bool:
+        return self._size > 0 and self._size + length > self._limit
+
+    def _look(self, length: int) -> None:
+        """Looks at the file at the path: another process may have rotated it, or somebody moved it."""
+        while not self._is_current():
             self.close()
-            self._descriptor = _open(self._path)
+            self._open()
+        if self._is_full(length):
+            _lock(self._descriptor)
+            if self._is_current():  # not rotated by another while this waited
+                self._rotate()
+            self.close()  # and so unlocks it
+            self._open()
+        self._look_again = time.monotonic() + _LOOKING_SECONDS
+
+    def _is_current(self) -> bool:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return False
+        self._size = found.st_size
+        return self._descriptor >= 0 and (found.st_dev, found.st_ino) == self._identity
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+        self._descriptor = os.open(self._path, flags, 0o600)
+        opened = os.fstat(self._descriptor)
+        self._identity = opened.st_dev, opened.st_ino
+        self._size = opened.st_size
+        self._look_again = time.monotonic() + _LOOKING_SECONDS
 
     def _rotate(self) -> None:
         for number in range(self._kept, 0, -1):
             newer = self._path if number == 1 else self._old(number - 1)
             with contextlib.suppress(FileNotFoundError):
                 newer.replace(self._old(number))
-        locked = self._descriptor
-        self._descriptor = _open(self._path)
-        _lock(self._descriptor)
-        os.close(locked)  # who waited for it finds that it has moved
 
     def _old(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
-
-
-def _open(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _lock(descriptor: int) -> None:

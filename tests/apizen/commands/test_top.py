@@ -17,7 +17,7 @@ from apizen.message import Call
 from apizen.observability.metrics import Gauge, Metrics
 from apizen.observability.status import status_rules
 from apizen.settings import Settings
-from tests.support import HOST, RunningServer, registry_of
+from tests.support import HOST, RunningServer, registry_of, until
 
 COMMAND: click.Command = command_of(top, make_app, Settings)
 

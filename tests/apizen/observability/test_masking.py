@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -118,6 +119,19 @@ def test_is_secret(name, secret):
 )
 def test_masked_parameters(parameters, shown):
     assert masked_parameters(parameters) == shown
+
+
+class Changing(dict):  # type: ignore[type-arg]
+    """Is changed by another thread at the worst of moments."""
+
+    def items(self) -> Any:
+        for item in super().items():
+            self[f"more {len(self)}"] = 1
+            yield item
+
+
+def test_masked_parameters_that_change():
+    assert masked_parameters(Changing(a=1, b=2)) == {"…": "they change"}
 
 
 def test_masked_parameters_are_few():

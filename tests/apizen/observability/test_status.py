@@ -126,4 +126,5 @@ def test_status_is_not_logged(server):
     for path in ("/healthz", "/readyz", "/metrics"):
         server.send("GET", path)
     server.send("GET", "/nowhere")
+    assert until(lambda: server.logged)
     assert [handler.request.path for handler in server.logged] == ["/nowhere"]
