@@ -144,7 +144,7 @@ def _addresses(host: str) -> list[str]:
 
 def methods(make_app: MakeApp, settings: Settings) -> None:
     """Print the versions, their methods and the signatures."""
-    catalogue = _app(make_app, settings).catalogue
+    catalogue = _app(make_app, replace(settings, access_log="off")).catalogue
     for version, enable in catalogue.versions.items():
         click.echo(f"{version}{'' if enable else '  (disabled)'}")
         for name, endpoint in sorted(catalogue.methods.get(version, {}).items(), key=lambda item: str(item[0])):
@@ -195,7 +195,7 @@ async def _call(app: App, request: Request) -> Response:
 
 def check(make_app: MakeApp, settings: Settings) -> None:
     """Report bad configuration; exit 1 where there is any."""
-    catalogue = _app(make_app, settings).catalogue
+    catalogue = _app(make_app, replace(settings, access_log="off")).catalogue
     for problem in catalogue.problems:
         click.echo(str(problem))
     count = sum(map(len, catalogue.methods.values()))

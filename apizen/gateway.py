@@ -188,10 +188,12 @@ class Gateway:
             result = await self._runner.on_loop(endpoint, call if pending is None else lambda: pending)
             exchange.ran = perf_counter() - exchange.admitted - exchange.waited
             if exchange.xml and endpoint.raw is None:  # XML takes long to write
-                written: Response = await self._runner.in_thread(
-                    endpoint, partial(self._success, exchange, endpoint, result)
-                )
-                return written
+                # No thread is free: a call that has had its effect must not end as one to try again.
+                with contextlib.suppress(ApiSysExceptions.service_busy):
+                    written: Response = await self._runner.in_thread(
+                        endpoint, partial(self._success, exchange, endpoint, result)
+                    )
+                    return written
             return self._success(exchange, endpoint, result)
         except Exception as error:
             return self._failure(exchange, error)

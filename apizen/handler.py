@@ -211,8 +211,8 @@ class _Message(HTTPMessageDelegate):
 
     def _answered(self, task: asyncio.Future[Response]) -> None:
         self._front.tasks.discard(task)
-        if task.cancelled():
-            self._write(self._front.gateway.refuse(self._request(), ApiSysExceptions.missing_system_error()))
+        if task.cancelled():  # the server stops: the call may have had an effect, so its code is not one to try again
+            self._write(self._front.gateway.refuse(self._request(), ApiSysExceptions.call_timeout("服务器正在停止")))
         else:
             self._write(task.result())
 

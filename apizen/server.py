@@ -143,7 +143,7 @@ class Server:
                     await asyncio.sleep(0.02)
         late = list(self._front.tasks)
         for task in late:
-            task.cancel()  # its client gets 1001
+            task.cancel()  # its client gets 1029
         if late:
             await asyncio.wait(late, timeout=1)
             await asyncio.sleep(0)

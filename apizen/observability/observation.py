@@ -77,7 +77,8 @@ def _journal(settings: Settings) -> Journal | None:
     from apizen.observability.sink import RotatingFile, Stream
 
     if settings.access_log == "stdout":
-        return Journal(Stream(sys.stdout.fileno()), parameters=settings.log_parameters)
+        stdout = Stream(sys.stdout.fileno(), shared=settings.workers > 1)
+        return Journal(stdout, parameters=settings.log_parameters)
     return Journal(RotatingFile(Path(settings.data) / settings.access_log), parameters=settings.log_parameters)
 
 

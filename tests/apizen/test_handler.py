@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -419,3 +422,23 @@ def test_client_that_goes_away_disturbs_nobody(server: RunningServer, caplog: py
 def test_gateway_url_has_no_etag(server: RunningServer) -> None:
     for path in (PATH.decode(), "/nope"):
         assert server.send("GET", path).headers["ETag"] is None
+
+
+@pytest.mark.parametrize("kind", ["thread", "loop"])
+def test_a_call_that_outlasts_the_server(kind: str) -> None:
+    """It may have had an effect, so it must not get 1001, which says that it may be sent again."""
+    begun = threading.Event()
+
+    def nap() -> None:
+        begun.set()
+        time.sleep(2)
+
+    async def nap_async() -> None:
+        begun.set()
+        await asyncio.sleep(2)
+
+    with ThreadPoolExecutor(1) as client:
+        with serving({"nap": {"func": nap if kind == "thread" else nap_async}}) as server:
+            late = client.submit(server.get, "v=1.0&method=nap")
+            assert begun.wait(10)
+        assert late.result().meta == (1029, "处理超时，服务器正在停止")
