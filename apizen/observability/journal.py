@@ -91,10 +91,12 @@ class Journal:
             "total_ms": _milliseconds(seconds),
             "bytes_in": bytes_in,
             "bytes_out": bytes_out,
+            "event": "call",
         }
         if self._parameters and call.parameters is not None:
             members["parameters"] = masked_parameters(call.parameters)
-        self._writer.put(self._log.info("call", **members))
+        # Straight to the only processor: what structlog does around it takes as long as all the rest.
+        self._writer.put(_line(None, "info", members))
 
     def record_other(self, address: str, verb: str, path: str, status: int, bytes_out: int, seconds: float) -> None:
         """Logs a request for another path than the gateway's. ``path`` is without the query."""
