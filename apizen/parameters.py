@@ -72,6 +72,7 @@ class Parameters:
         "_query",
         "_query_repeated",
         "_request",
+        "public",
         "repeated",
         "values",
     )
@@ -81,7 +82,7 @@ class Parameters:
             raise ApiSysExceptions.bad_request(f"查询串超过 {MAX_QUERY} 个字符")
         self._request = request
         self._query_repeated: dict[str, list[Any]] = {}
-        self._query: Mapping[str, Any] = _fields(request.query, self._query_repeated, "查询串")
+        self._query: dict[str, str] = _fields(request.query, self._query_repeated, "查询串")
         #: All the values of each name that came more than once in its source.
         self.repeated: dict[str, list[Any]] = self._query_repeated
         #: The last value of each business parameter.
@@ -94,21 +95,22 @@ class Parameters:
                 self._form = self._read_form(multipart)
             except ApiException as error:
                 self._form_error = error
-
-    def public(self, name: str) -> str | None:
-        """A public parameter as it came, None where there is none."""
-        value = self._query.get(name)
-        if value is None:
-            value = self._form.get(name)
-        return value if isinstance(value, str) else None
+        public = {**_texts(self._form), **self._query} if self._form else self._query
+        #: Gives a public parameter as it came, None where there is none.
+        self.public: Callable[[str], str | None] = public.get
 
     def public_values(self) -> dict[str, str]:
         """The public parameters that were sent, as they came."""
         found = ((name, self.public(name)) for name in PUBLIC_PARAMETERS)
         return {name: value for name, value in found if value is not None}
 
-    def pairs(self) -> list[tuple[str, str]]:
-        """Every text that came in the query string and then in the form, in order; no files."""
+    def pairs(self) -> dict[str, str] | list[tuple[str, str]]:
+        """Every text that came in the query string and then in the form, in order; no files.
+
+        A dict where there is no form and no name came twice.
+        """
+        if not self._form and not self._query_repeated:
+            return self._query
         sources = ((self._query, self._query_repeated), (self._form, self._form_repeated))
         return [
             (name, value)
@@ -164,6 +166,11 @@ class Parameters:
 
 
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+
+def _texts(form: Mapping[str, Any]) -> dict[str, str]:
+    """The fields of a form that are no files."""
+    return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 def _fields(text: str, repeated: dict[str, list[Any]], source: str) -> dict[str, Any]:

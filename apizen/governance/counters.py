@@ -1,7 +1,7 @@
 """What is counted about callers: their calls, the signed calls that were seen, and who is locked out.
 
-A store of counters answers at once, or, where it must ask another machine, gives an awaitable. `settled`
-hides the difference from who asks once, `begun` from who asks several times.
+A store of counters answers at once, or, where it must ask another machine, gives an awaitable; `begun`
+hides the difference from who asks.
 
 >>> counters = MemoryCounters()
 >>> counters.hit(limits.parse('100/minute'), 'address:192.0.2.7')
@@ -46,8 +46,8 @@ Hit = tuple[limits.RateLimitItem, str]
 
 MOST_WINDOWS = 200_000
 MOST_LOCKS = 8192
-#: 4 million places of 12 bytes: 2.5 million claims, which are 2000 signed calls a second that are remembered
-#: for 20 minutes, or 4000 for 10.
+#: 4 million places of 12 bytes: 2.5 million claims. A signed call makes two, of its signature and of its nonce,
+#: which are remembered for 10 minutes: 2000 such calls a second, for as long as they come.
 CLAIM_BUCKETS = 32_768
 _SWEPT_AT_ONCE = 500
 
@@ -73,6 +73,13 @@ class Counters(Protocol):
 
     def claim(self, key: str, seconds: float) -> Outcome[bool]:
         """True for whoever claims a key first; it can be claimed again after the seconds."""
+
+    def claim_all(self, keys: Sequence[str], seconds: float) -> Outcome[bool]:
+        """True for whoever claims each of several keys first.
+
+        They are claimed in their order, up to the first that is taken: of several callers with the same keys
+        exactly one gets them. What was claimed before a key that is taken stays claimed.
+        """
 
     def lock(self, key: str, seconds: float) -> Outcome[None]:
         """Locks somebody out."""
@@ -100,25 +107,6 @@ def begun(counters: Counters, work: Coroutine[Any, Any, T]) -> Outcome[T]:
 async def outcome_of(outcome: Outcome[T]) -> T:
     """What a store answers."""
     return await outcome if isinstance(outcome, Awaitable) else outcome
-
-
-def settled(ask: Callable[[], Outcome[T]], act: Callable[[T], R], failed: Callable[[CountersError], R]) -> Outcome[R]:
-    """What ``act`` makes of one answer, or ``failed`` of the error: at once if it is there, else when awaited."""
-    try:
-        outcome = ask()
-    except CountersError as error:
-        return failed(error)
-    if isinstance(outcome, Awaitable):
-        return _settled_later(outcome, act, failed)
-    return act(outcome)
-
-
-async def _settled_later(outcome: Awaitable[T], act: Callable[[T], R], failed: Callable[[CountersError], R]) -> R:
-    try:
-        answer = await outcome
-    except CountersError as error:
-        return failed(error)
-    return act(answer)
 
 
 @lru_cache(maxsize=4096)
@@ -200,15 +188,17 @@ class MemoryCounters:
                 self._held -= 1
 
     def claim(self, key: str, seconds: float) -> bool:
+        return self.claim_all((key,), seconds)
+
+    def claim_all(self, keys: Sequence[str], seconds: float) -> bool:
         now = self._clock()
-        digest = digest_of(key)
         try:
-            place = self._claims.find(digest, now)
+            for key in keys:
+                if not self._claims.claim(digest_of(key), now, now + seconds):
+                    return False
         except TableFull:
             raise CountersError("too many claims are remembered already") from None
-        if not place.found:
-            self._claims.keep(digest, place, now + seconds)
-        return not place.found
+        return True
 
     def lock(self, key: str, seconds: float) -> None:
         if len(self._locks) >= MOST_LOCKS:

@@ -1,17 +1,19 @@
 """A hash table of fixed size that remembers keys until a time, in memory or in a file.
 
 Keys stand as 64 bits of their digest, in buckets of 128 places: a bucket is read at once and searched by
-`bytes.find`. A place whose time is over is free, so the table empties itself and never grows. A bucket
-without a free place takes no new key: what is remembered is never given up for it. That begins at about
-two thirds of all places.
+`bytes.find`. A place whose time is over is free, so the table empties itself and never grows. A new key goes
+to one of two places that its digest names, where one of them is free, so that not all 128 need be looked at.
+A bucket without a free place takes no new key: what is remembered is never given up for it. That begins at
+about two thirds of all places.
 
 >>> table = DigestTable(MemoryPages(DigestTable.size(4)), buckets=4)
->>> digest = digest_of('nonce')
->>> place = table.find(digest, now=100)
+>>> [table.claim(digest_of('nonce'), now, until=160) for now in (100, 159, 160)]
+[True, False, True]
+>>> place = table.find(digest_of('caller'), now=100)
 >>> place.found
 False
->>> table.keep(digest, place, until=160)
->>> [table.find(digest, now).found for now in (159, 160)]
+>>> table.keep(digest_of('caller'), place, until=160)
+>>> [table.find(digest_of('caller'), now).found for now in (159, 160)]
 [True, False]
 """
 
@@ -31,9 +33,14 @@ PLACES = 128
 
 _TIMES = struct.Struct(f"<{PLACES}I")
 _TIME = struct.Struct("<I")
+# The key, and the number that says its bucket.
+_DIGEST = struct.Struct("<8sQ")
 _KEY = 8
 _BUCKET = PLACES * (_TIME.size + _KEY)
 _FOREVER = 2**32 - 1
+
+# Copied, which takes half as long as to make one.
+_HASH = blake2b(digest_size=_DIGEST.size)
 
 
 class TableFull(Exception):
@@ -73,7 +80,9 @@ class Place(NamedTuple):
 
 def digest_of(key: str) -> bytes:
     """What stands for a key."""
-    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    digest = _HASH.copy()
+    digest.update(key.encode("utf-8", "surrogatepass"))
+    return digest.digest()
 
 
 class DigestTable:
@@ -90,29 +99,43 @@ class DigestTable:
     def size(buckets: int) -> int:
         return buckets * _BUCKET
 
+    def claim(self, digest: bytes, now: float, until: float) -> bool:
+        """Remembers a key, until the end of the second ``until``; False where it is remembered already.
+
+        Raises `TableFull` when no place is free for it.
+        """
+        key, number = _DIGEST.unpack(digest)
+        start = self._offset + number % self._buckets * _BUCKET
+        page = self._pages.read(start, _BUCKET)
+        place = _place_of(key, page)
+        if place == -1:
+            place = _free_place(digest, page, now)
+        elif _TIME.unpack_from(page, place * _TIME.size)[0] > now:
+            return False
+        self._write(start, place, key, until)
+        return True
+
     def find(self, digest: bytes, now: float) -> Place:
         """The place of a key. Raises `TableFull` when it has none and none is free."""
-        bucket = int.from_bytes(digest[_KEY:], "little") % self._buckets
+        key, number = _DIGEST.unpack(digest)
+        bucket = number % self._buckets
         page = self._pages.read(self._offset + bucket * _BUCKET, _BUCKET)
-        at = page.find(digest[:_KEY], _TIMES.size)
-        while at != -1:
-            place, rest = divmod(at - _TIMES.size, _KEY)
-            if rest == 0:
-                (until,) = _TIME.unpack_from(page, place * _TIME.size)
-                return Place(bucket * PLACES + place, until > now, until)
-            at = page.find(digest[:_KEY], at + 1)
-        times = _TIMES.unpack_from(page)
-        oldest = min(times)
-        if oldest > now:
-            raise TableFull
-        return Place(bucket * PLACES + times.index(oldest), False, oldest)
+        place = _place_of(key, page)
+        known = place != -1
+        if not known:
+            place = _free_place(digest, page, now)
+        (until,) = _TIME.unpack_from(page, place * _TIME.size)
+        return Place(bucket * PLACES + place, known and until > now, until)
 
     def keep(self, digest: bytes, place: Place, until: float) -> None:
         """Remembers a key at its place, until the end of the second ``until``."""
         bucket, number = divmod(place.number, PLACES)
-        start = self._offset + bucket * _BUCKET
-        self._pages.write(start + _TIMES.size + number * _KEY, digest[:_KEY])
-        self._pages.write(start + number * _TIME.size, _TIME.pack(min(math.ceil(until), _FOREVER)))
+        self._write(self._offset + bucket * _BUCKET, number, digest[:_KEY], until)
+
+    def _write(self, start: int, place: int, key: bytes, until: float) -> None:
+        # The time last: of a process that is killed in between, nothing is remembered.
+        self._pages.write(start + _TIMES.size + place * _KEY, key)
+        self._pages.write(start + place * _TIME.size, _TIME.pack(min(math.ceil(until), _FOREVER)))
 
     def kept(self, now: float) -> Iterator[int]:
         """The numbers of all places that are taken."""
@@ -120,3 +143,27 @@ class DigestTable:
             times = _TIMES.unpack(self._pages.read(self._offset + bucket * _BUCKET, _TIMES.size))
             if max(times) > now:
                 yield from (bucket * PLACES + place for place, until in enumerate(times) if until > now)
+
+
+def _place_of(key: bytes, page: bytes) -> int:
+    """The place of a bucket where a key stands, -1 for none."""
+    at = page.find(key, _TIMES.size)
+    while at != -1:
+        place, rest = divmod(at - _TIMES.size, _KEY)
+        if rest == 0:
+            return place
+        at = page.find(key, at + 1)  # the end of one key and the beginning of the next
+    return -1
+
+
+def _free_place(digest: bytes, page: bytes, now: float) -> int:
+    """A place of a bucket where nothing is remembered. Raises `TableFull`."""
+    for byte in digest[:2]:
+        place = byte % PLACES
+        if _TIME.unpack_from(page, place * _TIME.size)[0] <= now:
+            return place
+    times = _TIMES.unpack_from(page)
+    oldest = min(times)
+    if oldest > now:
+        raise TableFull
+    return times.index(oldest)

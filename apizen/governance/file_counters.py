@@ -92,14 +92,14 @@ class FileCounters:
         return self.storage.hit_all(hits)
 
     def claim(self, key: str, seconds: float) -> bool:
-        digest = digest_of(key)
+        return self.claim_all((key,), seconds)
+
+    def claim_all(self, keys: Sequence[str], seconds: float) -> bool:
+        digests = [digest_of(key) for key in keys]
 
         def claim() -> bool:
             now = self._clock()
-            place = self._claims.find(digest, now)
-            if not place.found:
-                self._claims.keep(digest, place, now + seconds)
-            return not place.found
+            return all(self._claims.claim(digest, now, now + seconds) for digest in digests)
 
         return _locked(self._file, claim)
 

@@ -78,6 +78,15 @@ end
 return decisions
 """
 
+_CLAIM = """
+for _, key in ipairs(KEYS) do
+    if not redis.call('SET', key, 1, 'NX', 'PX', ARGV[1]) then
+        return 0
+    end
+end
+return 1
+"""
+
 _LOCK = f"""
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
@@ -118,6 +127,7 @@ class RedisCounters:
         )
         self._redis = Redis(connection_pool=pool)
         self._hit = self._redis.register_script(_HIT)
+        self._claim = self._redis.register_script(_CLAIM)
         self._lock = self._redis.register_script(_LOCK)
         self._locks = self._redis.register_script(_LOCKS)
         self._rests_until = 0.0
@@ -139,8 +149,12 @@ class RedisCounters:
         ]
 
     async def claim(self, key: str, seconds: float) -> bool:
-        name, milliseconds = f"apizen:claim:{digest_of(key).hex()}", max(1, round(seconds * 1000))
-        return bool(await self._ask(lambda: self._redis.set(name, 1, nx=True, px=milliseconds)))
+        return await self.claim_all((key,), seconds)
+
+    async def claim_all(self, keys: Sequence[str], seconds: float) -> bool:
+        names = [f"apizen:claim:{digest_of(key).hex()}" for key in keys]
+        milliseconds = max(1, round(seconds * 1000))
+        return bool(await self._ask(lambda: self._claim(names, [milliseconds])))
 
     async def lock(self, key: str, seconds: float) -> None:
         if not await self._ask(lambda: self._lock(["apizen:locks"], [key, seconds])):

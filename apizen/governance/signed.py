@@ -24,7 +24,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from apizen.exception import ApiException, ApiSysExceptions, hint_at
-from apizen.governance.counters import CountersError, Outcome, begun, outcome_of
+from apizen.governance.counters import CountersError, Outcome
 from apizen.governance.quiet import Seldom
 from apizen.governance.signing import (
     DEFAULT_METHOD,
@@ -119,7 +119,7 @@ class SignedCalls:
         keys = [f"sign:{app.app_key}:{expected}"]
         if nonce := parameters.public("nonce"):
             keys.append(f"nonce:{app.app_key}:{timestamp}:{nonce}")
-        return begun(self._counters, self._claim(keys, seconds_left + _SKEW))
+        return self._claim(keys, seconds_left + _SKEW)
 
     def _sign_method(self, given: str | None) -> str:
         method = DEFAULT_METHOD if given is None else given
@@ -155,17 +155,27 @@ class SignedCalls:
             raise error
         return _raise_after(counting, error)
 
-    async def _claim(self, keys: Iterable[str], seconds: float) -> None:
-        """Takes the keys for this call. Raises 1032 where another one has them.
-
-        One after the other: of two copies that take two keys in any order each could get one.
-        """
+    def _claim(self, keys: list[str], seconds: float) -> Outcome[None]:
+        """Takes the keys for this call. Raises 1032, at once or when awaited, where another one has them."""
         try:
-            for key in keys:
-                if not await outcome_of(self._counters.claim(key, seconds)):
-                    raise ApiSysExceptions.repeated_request
+            claimed = self._counters.claim_all(keys, seconds)
         except CountersError as broken:
             self._pass_unchecked(broken)
+            return None
+        if not isinstance(claimed, bool):
+            return self._claim_later(claimed)
+        if not claimed:
+            raise ApiSysExceptions.repeated_request
+        return None
+
+    async def _claim_later(self, claimed: Awaitable[bool]) -> None:
+        try:
+            first = await claimed
+        except CountersError as broken:
+            self._pass_unchecked(broken)
+        else:
+            if not first:
+                raise ApiSysExceptions.repeated_request
 
     def _pass_unchecked(self, reason: object) -> None:
         if self._fail_open:

@@ -14,7 +14,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from apizen.governance import counters as counters_module
 from apizen.governance import digest_table
-from apizen.governance.counters import CountersError, Decision, MemoryCounters, begun, caller_of, outcome_of, settled
+from apizen.governance.counters import CountersError, Decision, MemoryCounters, begun, caller_of, outcome_of
 from apizen.governance.file_counters import FileCounters
 from apizen.governance.redis_counters import RedisCounters
 from tests.apizen.governance.stores import NAMES, store_of
@@ -97,6 +97,15 @@ def test_claim(store):
     assert store.claim("\udcff" * 10, 60)
 
 
+def test_claim_all_takes_keys_in_order_up_to_the_first_refusal(store):
+    assert store.claim_all(["a", "b"], 60)
+    assert not store.claim_all(["a", "b"], 60)
+    assert not store.claim_all(["c", "a", "d"], 60)
+    assert [store.claim(key, 60) for key in "bcd"] == [False, False, True]
+    assert not store.claim_all(["e", "e"], 60)
+    assert store.claim_all([], 60)
+
+
 def test_claim_ends(store):
     start = time.time()
     assert store.claim("a", 1)
@@ -170,7 +179,7 @@ def test_claims_full_store_refuses_and_forgets_nothing(tmp_path, monkeypatch):
         for number in range(digest_table.PLACES):
             assert counters.claim(str(number), 600)
         with pytest.raises(CountersError):
-            counters.claim("one more", 600)
+            counters.claim_all(["one more", "0"], 600)
         assert not any(counters.claim(str(number), 600) for number in range(digest_table.PLACES))
         clock.now += 601
         assert counters.claim("one more", 600)
@@ -249,6 +258,7 @@ for worker in range(4):
         both = [all(each.allowed for each in counters.hit_all(
             [(limits.parse('40/hour'), 'narrow'), (limits.parse('90/hour'), 'wide')])) for _ in range(30)]
         claims = [counters.claim(f'claim {number}', 600) for number in range(50) for _ in range(5)]
+        claims += [counters.claim_all([f'sign {number}', f'nonce {number}'], 600) for number in range(100)]
         os.write(writer, b'%d %d %d %d\\n' % (sum(hits), sum(many), sum(both), sum(claims)))
         os._exit(0)
 for worker in range(4):
@@ -283,7 +293,7 @@ def test_file_four_processes(tmp_path):
     lines, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     sums = [sum(column) for column in zip(*(map(int, line.split()) for line in lines.split("\n") if line), strict=True)]
-    assert sums == [300, 1000, 40, 50]
+    assert sums == [300, 1000, 40, 150]
     counters = FileCounters(tmp_path / "counters")
     assert counters.hit(limits.parse("90/hour"), "wide").remaining == 49
     assert counters.hit(limits.parse("5/hour"), "before the fork").remaining == 3
@@ -420,7 +430,7 @@ def test_redis_concurrent_calls():
     async def run():
         counters, other = RedisCounters(server.url), RedisCounters(server.url)
         hits = await asyncio.gather(*(each.hit(limits.parse("100/hour"), "a") for each in (counters, other) * 150))
-        claims = await asyncio.gather(*(each.claim("a", 600) for each in (counters, other) * 50))
+        claims = await asyncio.gather(*(each.claim_all(["a", "b"], 600) for each in (counters, other) * 50))
         await counters.close()
         await other.close()
         return sum(hit.allowed for hit in hits), sum(claims)
@@ -534,23 +544,6 @@ def test_redis_url(url):
 )
 def test_caller_of(address, caller):
     assert caller_of(address) == caller
-
-
-async def later(value):
-    if isinstance(value, Exception):
-        raise value
-    return value
-
-
-def test_settled():
-    def fails():
-        raise CountersError("down")
-
-    act, failed = (lambda value: ("act", value)), (lambda error: ("failed", str(error)))
-    assert settled(lambda: 1, act, failed) == ("act", 1)
-    assert settled(fails, act, failed) == ("failed", "down")
-    assert asyncio.run(settled(lambda: later(1), act, failed)) == ("act", 1)
-    assert asyncio.run(settled(lambda: later(CountersError("down")), act, failed)) == ("failed", "down")
 
 
 def test_begun_store_that_waits_without_saying_so():

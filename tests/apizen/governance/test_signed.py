@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -61,10 +61,10 @@ class Later:
         self.store = MemoryCounters()
         self.claims: list[tuple[str, float]] = []
 
-    async def claim(self, key: str, seconds: float) -> bool:
-        self.claims.append((key, seconds))
+    async def claim_all(self, keys: Sequence[str], seconds: float) -> bool:
+        self.claims += [(key, seconds) for key in keys]
         await asyncio.sleep(next(NUMBERS) % 7 / 1000)
-        return self.store.claim(key, seconds)
+        return self.store.claim_all(keys, seconds)
 
     async def hit(self, limit: limits.RateLimitItem, key: str) -> Decision:
         return self.store.hit(limit, key)
@@ -74,16 +74,12 @@ class Later:
 
 
 class Broken:
-    """A store that fails at once, after ``good`` claims."""
+    """A store that fails at once."""
 
     shared = waits = False
-    good = 0
 
-    def claim(self, key: str, seconds: float) -> Any:
-        self.good -= 1
-        if self.good < 0:
-            raise CountersError("nobody there")
-        return True
+    def claim_all(self, keys: Sequence[str], seconds: float) -> Any:
+        raise CountersError("nobody there")
 
     def hit(self, limit: limits.RateLimitItem, key: str) -> Any:
         raise CountersError("nobody there")
@@ -92,8 +88,8 @@ class Broken:
 class BrokenLater(Broken):
     waits = True
 
-    async def claim(self, key: str, seconds: float) -> Any:
-        return Broken.claim(self, key, seconds)
+    async def claim_all(self, keys: Sequence[str], seconds: float) -> Any:
+        return Broken.claim_all(self, keys, seconds)
 
     async def hit(self, limit: limits.RateLimitItem, key: str) -> Any:
         return Broken.hit(self, limit, key)
@@ -404,15 +400,10 @@ def test_of_many_copies_one_succeeds(shop: Shop, nonce: str | None) -> None:
 
 
 @pytest.mark.parametrize("fail_open", [True, False])
-@pytest.mark.parametrize("good", [0, 1])
 @pytest.mark.parametrize("make", [Broken, BrokenLater])
-def test_store_that_fails(
-    shop: Shop, make: type[Broken], good: int, fail_open: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    store = make()
-    shop.open(store, fail_open=fail_open)
+def test_store_that_fails(shop: Shop, make: type[Broken], fail_open: bool, caplog: pytest.LogCaptureFixture) -> None:
+    shop.open(make(), fail_open=fail_open)
     for _ in range(3):
-        store.good = good
         answer = asyncio.run(shop.answer(call(shop.app, nonce="n")))
         if fail_open:
             assert meta(answer) == (1000, "执行成功")
