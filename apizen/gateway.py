@@ -119,10 +119,7 @@ class Gateway:
         try:
             if request.verb == "OPTIONS":
                 return self._preflight(exchange)
-            if self.draining:
-                raise ApiSysExceptions.missing_system_error
-            for door in self._doors:
-                door(exchange.address)
+            self._open_doors(exchange)
             if len(request.body) > _LARGE_BODY:
                 return self._handle_large(exchange)
             endpoint, parameters = self._judge(exchange)
@@ -165,10 +162,18 @@ class Gateway:
     def refuse(self, request: Request, error: ApiException) -> Response:
         """The answer to a request that the server could not hand over, in the form that it asks for."""
         exchange = _Exchange(request, self._address_of(request))
-        exchange.xml = accepts_xml(request.headers.get("Accept", "")) is True
-        with contextlib.suppress(ApiException):  # the error to report is the one given
-            self._choose_format(exchange, Parameters(request._replace(body=b""), no_multipart))
+        self._guess_format(exchange)
         return self._failure(exchange, error)
+
+    def _open_doors(self, exchange: _Exchange) -> None:
+        try:
+            if self.draining:
+                raise ApiSysExceptions.missing_system_error
+            for door in self._doors:
+                door(exchange.address)
+        except ApiException:
+            self._guess_format(exchange)
+            raise
 
     async def _finish(
         self,
@@ -256,6 +261,13 @@ class Gateway:
         positional, named = plan.bind(parameters.values, parameters.repeated, public)
         return partial(_call, plan.function, positional, named)
 
+    def _guess_format(self, exchange: _Exchange) -> None:
+        """Chooses the form of an answer to a request that is not read, by its query and its headers."""
+        request = exchange.request
+        exchange.xml = accepts_xml(request.headers.get("Accept", "")) is True
+        with contextlib.suppress(ApiException):  # the error to report is another one
+            self._choose_format(exchange, Parameters(request._replace(body=b""), no_multipart))
+
     def _choose_format(self, exchange: _Exchange, parameters: Parameters) -> None:
         asked = parameters.public("format")
         if asked is None:
@@ -327,7 +339,16 @@ def _admit(exchange: _Exchange, endpoint: Endpoint, parameters: Parameters) -> A
     exchange.app_key = parameters.public("app_key") or ""
     admission = Admission(exchange.request, parameters, exchange.address, endpoint.version, endpoint.name)
     exchange.headers = admission.headers
-    return admit(admission, endpoint.guards)
+    pending = admit(admission, endpoint.guards)
+    if pending is not None:
+        return _admit_later(exchange, admission, pending)
+    exchange.app_key = admission.app_key
+    return None
+
+
+async def _admit_later(exchange: _Exchange, admission: Admission, pending: Awaitable[None]) -> None:
+    await pending
+    exchange.app_key = admission.app_key
 
 
 def _raw(content_type: str, result: Any) -> tuple[str, bytes]:

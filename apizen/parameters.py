@@ -120,6 +120,15 @@ class Parameters:
             if isinstance(value, str)
         ]
 
+    def hidden_texts(self) -> list[str]:
+        """The names of texts that a file of the same name takes the place of."""
+        files = [name for name, last in self._form.items() if isinstance(last, UploadFile)]
+        return [
+            name
+            for name in files
+            if name in self._query or any(isinstance(value, str) for value in self._form_repeated[name])
+        ]
+
     def json_body(self) -> bytes:
         """The body as it came if it is a JSON document, else nothing."""
         return b"" if self._form or self.values is self._query else self._request.body

@@ -80,7 +80,8 @@ class Control(Service):
 
     def admit(self, request: Request) -> None:
         """Refuses the requests of banned addresses, whatever they are for."""
-        self._refuse_banned(self.address_of(request))
+        if self.directory.ban_of(self.address_of(request)) is not None:
+            raise ApiSysExceptions.forbidden_request
 
     def why_not_ready(self) -> str:
         """Why the server should get no calls now, empty where it should."""

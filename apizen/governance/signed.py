@@ -15,6 +15,7 @@ its timestamp. The nonce alone would not do: names and values are signed without
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -37,6 +38,7 @@ from apizen.governance.signing import (
     zone_of,
 )
 from apizen.guard import Admission
+from apizen.parameters import Parameters
 
 if TYPE_CHECKING:
     from apizen.governance.counters import Counters
@@ -47,6 +49,7 @@ __all__ = ["SignedCalls"]
 
 # By so many seconds the clocks of several servers may differ: what one still takes, no other has forgotten.
 _SKEW = 10
+_LARGE_BODY = 64 * 1024
 _RETRY_AFTER = "5"
 _SHOWN = 2000
 _MASK = "******"
@@ -89,10 +92,10 @@ class SignedCalls:
         if not app_key:
             raise ApiSysExceptions.anonymous_not_allowed("应有 app_key 及签名")
         self._lockout.refuse(_caller(admission))
-        timestamp, sign = public("timestamp"), public("sign")
+        timestamp = public("timestamp")
         if timestamp is None:
             raise ApiSysExceptions.missing_timestamp("timestamp")
-        if sign is None:
+        if public("sign") is None:
             raise ApiSysExceptions.missing_signature("sign")
         if not self._directory.known:
             self._pass_unchecked("the apps could not be read")
@@ -100,17 +103,33 @@ class SignedCalls:
         app = self._directory.find(app_key)
         if app is None or not app.enabled:
             return self._fail(admission, ApiSysExceptions.invalid_app_key())
-        return self._check_app(admission, app, timestamp, sign)
+        return self._check_app(admission, app, timestamp)
 
-    def _check_app(self, admission: Admission, app: App, timestamp: str, sign: str) -> Outcome[None]:
+    def _check_app(self, admission: Admission, app: App, timestamp: str) -> Outcome[None]:
         if app.addresses and admission.address not in app.addresses:
             raise ApiSysExceptions.forbidden_request("此 app_key 不能从该地址调用")
         parameters = admission.parameters
+        if hidden := parameters.hidden_texts():
+            raise ApiSysExceptions.bad_request(f"签名的参数不能与文件同名：{hidden[0][:64]}")
         method = self._sign_method(parameters.public("sign_method"))
         seconds_left = self._seconds_left(timestamp)
-        string = string_to_sign(parameters.pairs(), parameters.json_body())
-        expected = signature(method, app.secret, string)
-        if not matches(expected, sign):
+        if len(admission.request.body) > _LARGE_BODY:
+            return self._check_later(admission, app, method, seconds_left)
+        return self._check_signature(admission, app, method, seconds_left, _signed(parameters, method, app.secret))
+
+    async def _check_later(self, admission: Admission, app: App, method: str, seconds_left: float) -> None:
+        """Signs in a thread: megabytes would hold up everybody's calls."""
+        signed = await asyncio.to_thread(_signed, admission.parameters, method, app.secret)
+        outcome = self._check_signature(admission, app, method, seconds_left, signed)
+        if outcome is not None:
+            await outcome
+
+    def _check_signature(
+        self, admission: Admission, app: App, method: str, seconds_left: float, signed: tuple[bytes, str]
+    ) -> Outcome[None]:
+        parameters = admission.parameters
+        string, expected = signed
+        if not matches(expected, parameters.public("sign") or ""):
             return self._fail(admission, self._wrong_signature(method, app.secret, string))
         admission.app_key = app.app_key
         admission.app_rate = app.rate
@@ -118,7 +137,7 @@ class SignedCalls:
             raise ApiSysExceptions.permission_denied(f"此 app_key 不能调用 {admission.method}")
         keys = [f"sign:{app.app_key}:{expected}"]
         if nonce := parameters.public("nonce"):
-            keys.append(f"nonce:{app.app_key}:{timestamp}:{nonce}")
+            keys.append(f"nonce:{app.app_key}:{parameters.public('timestamp')}:{nonce}")
         return self._claim(keys, seconds_left + _SKEW)
 
     def _sign_method(self, given: str | None) -> str:
@@ -183,6 +202,12 @@ class SignedCalls:
         else:
             self._log.warning("signed calls are refused: %s", reason)
             raise ApiSysExceptions.service_busy("暂时无法验证签名", headers={"Retry-After": _RETRY_AFTER})
+
+
+def _signed(parameters: Parameters, method: str, secret: str) -> tuple[bytes, str]:
+    """What is signed, and its signature."""
+    string = string_to_sign(parameters.pairs(), parameters.json_body())
+    return string, signature(method, secret, string)
 
 
 def _known(sign_methods: Iterable[str]) -> tuple[str, ...]:

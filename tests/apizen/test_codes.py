@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -233,6 +234,32 @@ def test_code_of_a_signed_call(bank: Bank, code: int, app: str, changes: dict[st
 def test_1000_for_a_signed_call(bank: Bank) -> None:
     answer = bank.get("all", nonce="good")
     assert (answer.status, answer.meta, answer.response) == (200, (1000, "执行成功"), [1, "jack"])
+
+
+def test_a_file_takes_the_place_of_no_signed_parameter(bank: Bank) -> None:
+    app = bank.apps["all"]
+    sent = {
+        "v": "1.0",
+        "method": "signed",
+        "user_id": "1",
+        "name": "signed",
+        "app_key": app.app_key,
+        "timestamp": now(),
+    }
+    sign = signature("hmac-sha256", app.secret, string_to_sign(sent))
+    head = b'--x\r\nContent-Disposition: form-data; name="name"; filename="n"\r\n\r\n'
+    body = head + b"not signed\r\n--x--\r\n"
+    answer = bank.server.post(urlencode({**sent, "sign": sign}), body, "multipart/form-data; boundary=x")
+    check(answer, 1025, "，签名的参数不能与文件同名：name")
+
+
+def test_a_large_body_is_signed_too(bank: Bank) -> None:
+    app = bank.apps["all"]
+    body = json.dumps({"user_id": 7, "name": "x" * 300_000}).encode()
+    for sent_body, code in ((body, 1000), (body.replace(b"7", b"8"), 1010)):
+        sent = {"v": "1.0", "method": "signed", "app_key": app.app_key, "timestamp": now()}
+        sign = signature("hmac-sha256", app.secret, string_to_sign(sent, body))
+        assert bank.server.post(urlencode({**sent, "sign": sign}), sent_body).meta[0] == code
 
 
 @pytest.mark.parametrize(("seconds", "which"), [(-700, "慢"), (700, "快")])

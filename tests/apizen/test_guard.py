@@ -153,11 +153,37 @@ def test_the_record_of_a_call() -> None:
     gateway = gateway_of(Keyed(), run="thread", address_of=lambda request: "198.51.100.1")
     call = answer(gateway, "v=1.0&method=guarded&a=1&b=2&app_key=right").call
     assert call is not None
-    assert (call.address, call.version, call.method, call.registered, call.code, call.app_key) == (
-        "198.51.100.1", "1.0", "guarded", True, 1000, "right",
+    assert (call.address, call.version, call.method, call.registered, call.code) == (
+        "198.51.100.1", "1.0", "guarded", True, 1000,
     )  # fmt: skip
     assert call.waited >= 0
     assert call.ran > 0
     unknown = answer(gateway, "v=1.0&method=other").call
     assert unknown is not None
     assert (unknown.version, unknown.method, unknown.registered, unknown.code) == ("1.0", "other", False, 1013)
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "xml"),
+    [
+        ("", {}, False),
+        ("v=1.0&method=open&format=xml", {}, True),
+        ("v=1.0&method=open&format=none", {"Accept": "application/xml"}, False),
+        ("", {"Accept": "application/xml"}, True),
+    ],
+)
+def test_a_door_answers_in_the_form_that_is_asked_for(query: str, headers: dict[str, str], xml: bool) -> None:
+    refused = gateway_of(doors=[closed]).handle(Request("GET", query, headers, b"", "192.0.2.66"))
+    assert isinstance(refused, Response)
+    assert refused.body.startswith(b"<?xml") is xml
+
+
+@pytest.mark.parametrize("body", [b"", LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("guard", [Keyed(), Late()])
+def test_an_app_that_no_guard_has_proved_is_nobody(guard: Keyed, body: bytes) -> None:
+    """Whoever claims to be somebody else must not be logged as that, unless with a refusal."""
+    gateway = gateway_of(guard)
+    for claimed, code, logged in (("right", 1000, ""), ("wrong", 1031, "wrong")):
+        call = answer(gateway, f"v=1.0&method=guarded&a=1&b=2&app_key={claimed}", body).call
+        assert call is not None
+        assert (call.code, call.app_key) == (code, logged)

@@ -447,3 +447,17 @@ def test_pairs_and_json_body(
     found = parameters(query, body, content_type)
     given = found.pairs()
     assert (list(given.items() if isinstance(given, dict) else given), found.json_body()) == (pairs, json_body)
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "hidden"),
+    [
+        ("a=1", part("b", b"2") + part("f", b"3", file="x"), []),
+        ("f=1", part("f", b"2", file="x"), ["f"]),
+        ("", part("f", b"1") + part("f", b"2", file="x"), ["f"]),
+        ("", part("f", b"1", file="x") + part("f", b"2", file="y"), []),
+        ("", part("f", b"1", file="x") + part("f", b"2"), ["f"]),
+    ],
+)
+def test_hidden_texts(query: str, body: bytes, hidden: list[str]) -> None:
+    assert parameters(query, body + END, MULTIPART).hidden_texts() == hidden

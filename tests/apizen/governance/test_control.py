@@ -100,6 +100,8 @@ def test_bans_that_were_never_read(tmp_path: Path) -> None:
     with serving({"m": {"func": one}}, data=str(tmp_path)) as server:
         refused = server.get("v=1.0&method=m")
         assert (refused.status, refused.meta[0], refused.headers["Retry-After"]) == (503, 1030, "5")
-        assert server.send("GET", "/readyz").status == 503
+        assert server.send("GET", "/healthz").status == 200
+        ready = server.send("GET", "/readyz")
+        assert (ready.status, ready.json["reason"]) == (503, "the database of apps and bans could not be read")
     with serving({"m": {"func": one}}, data=str(tmp_path), fail_open=("ban", "rate")) as server:
         assert server.get("v=1.0&method=m").response == 1
