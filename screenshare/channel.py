@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from screenshare.capture import Capture
+    from screenshare.capture import Capturing
     from screenshare.picture import Frame
 
 __all__ = ["Channel"]
@@ -26,7 +26,7 @@ _WOKEN_AT_ONCE = 8
 class Channel:
     """The viewers of one preset and its newest frame."""
 
-    def __init__(self, post: Callable[[Callable[[], None]], None], capture: Capture) -> None:
+    def __init__(self, post: Callable[[Callable[[], None]], None], capture: Capturing) -> None:
         self._post = post
         self._capture = capture
         self.viewers = 0
