@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.cases import Case
+from benchmarks.tree import cost_of
 
 __all__ = ["BenchmarkError", "Cores", "ServerProcess", "choose_cores", "running"]
 
@@ -23,7 +24,6 @@ HOST = "127.0.0.1"
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.002
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class BenchmarkError(Exception):
@@ -49,7 +49,10 @@ def choose_cores() -> Cores:
 
 @dataclass(slots=True)
 class ServerProcess:
-    """A server that runs. ``start_seconds`` is the time from starting it to its first right answer."""
+    """A server that runs, with the processes that it starts.
+
+    ``start_seconds`` is the time from starting it to its first right answer.
+    """
 
     process: subprocess.Popen[bytes]
     port: int
@@ -61,15 +64,15 @@ class ServerProcess:
         return f"http://{HOST}:{self.port}{self.target}"
 
     def resident_megabytes(self) -> float:
-        """The memory that the process holds (VmRSS), in units of 1 000 000 bytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-        return int(kibibytes) * 1024 / 1e6
+        """The memory that it holds (RSS), in units of 1 000 000 bytes."""
+        return cost_of(self.process.pid).megabytes
 
     def cpu_seconds(self) -> float:
-        """The CPU time that all threads of the process have used."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+        """The CPU time that it has used."""
+        return cost_of(self.process.pid).cpu_seconds
+
+    def threads(self) -> int:
+        return cost_of(self.process.pid).threads
 
     def ask(self) -> tuple[int, bytes]:
         """Sends the one request that the server is measured with; gives status and body."""

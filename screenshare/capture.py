@@ -12,56 +12,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
+from screenshare.capturing import Answer, Deliver, Status
 from screenshare.picture import Frame, Preset
 from screenshare.sight import Report
 from screenshare.track import SHARED, Track
-from screenshare.trouble import Trouble, ended
+from screenshare.trouble import ended
 from screenshare.view import View
 
 if TYPE_CHECKING:
     from screenshare.source import Source
 
-__all__ = ["Answer", "Capture", "Capturing", "Deliver", "Status"]
+__all__ = ["Capture"]
 
 # How long a source that tells of changes is asked at a stretch. It must stay well below what counts as hanging.
 _PATIENCE = 1.0
-
-
-class Status(NamedTuple):
-    """The source as it is now; ``fps`` counts the pictures that differed from the one before."""
-
-    source: str
-    size: tuple[int, int]
-    fps: float
-    trouble: Trouble | None
-
-
-#: Takes the frame that was asked for, or why there is none. Called in the capture thread.
-Answer = Callable[[Frame | Trouble], None]
-#: Takes a preset's name and its new frame. Called in the capture thread.
-Deliver = Callable[[str, Frame], None]
-
-
-class Capturing(Protocol):
-    """What captures for a hub: `Capture` in this process, `screenshare.process` in one of its own."""
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-    @property
-    def alive(self) -> bool: ...
-
-    def watch(self, names: Iterable[str], renewed: str | None = None) -> None: ...
-
-    def ask(self, name: str, answer: Answer) -> None: ...
-
-    def status(self) -> Status: ...
-
-    @property
-    def hangs(self) -> bool: ...
 
 
 class _Task(NamedTuple):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from screenshare.capture import Capturing
+    from screenshare.capturing import Capturing
     from screenshare.picture import Frame
 
 __all__ = ["Channel"]

@@ -22,7 +22,7 @@ import itertools
 import logging
 from collections.abc import Callable, Mapping
 
-from screenshare.capture import Capturing, Deliver
+from screenshare.capturing import Capturing, Deliver
 from screenshare.channel import Channel
 from screenshare.picture import Frame, Preset, State
 from screenshare.trouble import Trouble

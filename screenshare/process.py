@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from screenshare.capture import Answer, Deliver, Status
+from screenshare.capturing import Answer, Deliver, Status
 from screenshare.child import Child
 from screenshare.picture import Preset
 from screenshare.sight import Sight

@@ -127,7 +127,7 @@ def main() -> None:
     first = read(orders)
     if first is not None:
         worker = Worker(descriptor, first.head["source"], [Preset(*values) for values in first.head["presets"]])
-        logging.basicConfig(handlers=[_Log(worker)], level=first.head["level"])
+        logging.basicConfig(handlers=[_Log(worker)], level=first.head["level"], format="%(message)s")
         worker.run(orders)
     os._exit(0)  # whatever the source's libraries still do
 
