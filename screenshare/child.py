@@ -64,6 +64,7 @@ class Child:
         self.end()
         code = self._process.wait()
         self._killer.cancel()
+        self._killer.join()
         self._output.close()
         return code
 
