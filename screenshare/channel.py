@@ -20,7 +20,7 @@ __all__ = ["Channel"]
 # A browser may have shown all but the last frame, and a program can tell a still screen from a dead link.
 _REPEAT_SECONDS = 1.0
 # Viewers woken at a stretch: between them the loop serves others.
-_WOKEN_AT_ONCE = 8
+_WOKEN_AT_ONCE = 3
 
 
 class Channel:
