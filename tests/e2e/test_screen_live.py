@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -191,9 +192,10 @@ def test_the_screen_goes_and_comes_back() -> None:
 def processes(program: Program) -> list[Path]:
     """The server and what it has started."""
     own = str(program.process.pid)
-    parents = {
-        path.parent: path.read_text().rpartition(")")[2].split()[1] for path in Path("/proc").glob("[0-9]*/stat")
-    }
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ends just now
+            parents[path.parent] = path.read_text().rpartition(")")[2].split()[1]
     return [path for path, parent in parents.items() if own in (path.name, parent)]
 
 
