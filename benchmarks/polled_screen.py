@@ -5,8 +5,8 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
-import screenshare.damage
+import screenshare.process
 
 if __name__ == "__main__":
-    screenshare.damage.open_damage = lambda: None
+    screenshare.process.WORKER = "benchmarks.polled_worker"
     runpy.run_path(str(Path(__file__).parents[1] / "run.py"), run_name="__main__")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.cases import Case
 from benchmarks.signer import Signer
+from benchmarks.tree import cost_of
 
 __all__ = ["BenchmarkError", "Cores", "ServerProcess", "choose_cores", "resident_megabytes", "run_python", "running"]
 
@@ -26,7 +27,6 @@ HOST = "127.0.0.1"
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.002
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class BenchmarkError(Exception):
@@ -59,8 +59,9 @@ def resident_megabytes(pid: int) -> float:
 
 @dataclass(slots=True)
 class ServerProcess:
-    """A server that runs. ``data`` is the folder that it writes to, ``signer`` signs its calls, where they must be.
+    """A server that runs, with the processes that it starts.
 
+    ``data`` is the folder that it writes to, ``signer`` signs its calls, where they must be.
     ``start_seconds`` is the time from starting it to its first right answer.
     """
 
@@ -76,12 +77,15 @@ class ServerProcess:
         return f"http://{HOST}:{self.port}{self.target}"
 
     def resident_megabytes(self) -> float:
-        return resident_megabytes(self.process.pid)
+        """The memory that it holds (RSS), in units of 1 000 000 bytes."""
+        return cost_of(self.process.pid).megabytes
 
     def cpu_seconds(self) -> float:
-        """The CPU time that all threads of the process have used."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+        """The CPU time that it has used."""
+        return cost_of(self.process.pid).cpu_seconds
+
+    def threads(self) -> int:
+        return cost_of(self.process.pid).threads
 
     def ask(self) -> tuple[int, bytes]:
         """Sends the one request that the server is measured with, signed where it must be; gives status and body."""

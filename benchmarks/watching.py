@@ -10,13 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.display import stopping
 from benchmarks.servers import HOST, ROOT, BenchmarkError, ServerProcess
+from benchmarks.tree import cost_of
 
 __all__ = ["Machine", "Watch", "idle_cpu", "watch"]
 
@@ -66,24 +66,7 @@ class Machine:
 
     def _look(self) -> float:
         user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
-        return (user + nice + system + irq + softirq - _ticks_of_tree(self._root)) / _TICKS_PER_SECOND
-
-
-def _ticks_of_tree(root: int) -> int:
-    """The ticks of a process and of all below it, those that have ended included."""
-    parents, ticks = {}, {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it ends just now
-            fields = path.read_text().rpartition(")")[2].split()
-            pid = int(path.parent.name)
-            parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))
-    return sum(used for pid, used in ticks.items() if _is_below(pid, root, parents))
-
-
-def _is_below(pid: int, root: int, parents: dict[int, int]) -> bool:
-    while pid and pid != root:
-        pid = parents.get(pid, 0)
-    return pid == root
+        return (user + nice + system + irq + softirq) / _TICKS_PER_SECOND - cost_of(self._root).cpu_seconds
 
 
 def watch(
@@ -108,7 +91,7 @@ def watch(
     with stopping(process):
         _expect(process, "begin", WARM_UP_SECONDS + 20)
         started, cpu, machine = time.monotonic(), server.cpu_seconds(), Machine(root or os.getpid())
-        threads = len(os.listdir(f"/proc/{server.process.pid}/task"))  # noqa: PTH208 (a count)
+        threads = server.threads()
         memory = _look_until_end(process, server)
         seconds, cpu, others = time.monotonic() - started, server.cpu_seconds() - cpu, machine.others()
         seen = json.loads(_line(process, _DECODE_SECONDS))

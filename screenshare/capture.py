@@ -14,31 +14,20 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from screenshare.capturing import Answer, Deliver, Status
 from screenshare.picture import Frame, Preset
+from screenshare.sight import Report
 from screenshare.track import SHARED, Track
-from screenshare.trouble import Trouble, ended
+from screenshare.trouble import ended
 from screenshare.view import View
 
 if TYPE_CHECKING:
     from screenshare.source import Source
 
-__all__ = ["Capture", "Status"]
+__all__ = ["Capture"]
 
 # How long a source that tells of changes is asked at a stretch. It must stay well below what counts as hanging.
 _PATIENCE = 1.0
-
-
-class Status(NamedTuple):
-    """The source as it is now; ``fps`` counts the pictures that differed from the one before."""
-
-    source: str
-    size: tuple[int, int]
-    fps: float
-    trouble: Trouble | None
-
-
-#: Takes the frame that was asked for, or why there is none. Called in the capture thread.
-Answer = Callable[[Frame | Trouble], None]
 
 
 class _Task(NamedTuple):
@@ -56,13 +45,19 @@ class _Task(NamedTuple):
 class Capture:
     """Captures between `start` and `stop`, any number of times. ``deliver`` gets a preset's name and its new frame.
 
-    `start`, `stop`, `watch`, `ask` and `status` are for the event loop; ``deliver`` is called in the thread.
+    `start`, `stop`, `watch`, `ask` and `status` are for the event loop; ``deliver`` is called in the thread, and
+    ``looked`` after each look at the source.
     """
 
     def __init__(
-        self, open_source: Callable[[], Source], presets: Mapping[str, Preset], deliver: Callable[[str, Frame], None]
+        self,
+        open_source: Callable[[], Source],
+        presets: Mapping[str, Preset],
+        deliver: Deliver,
+        looked: Callable[[], None] = lambda: None,
     ) -> None:
         self._deliver = deliver
+        self._looked = looked
         self._condition = threading.Condition()
         # Guarded by the condition:
         self._thread: threading.Thread | None = None
@@ -118,6 +113,10 @@ class Capture:
         view = self._view
         return Status(view.name, view.size, view.fps, view.problem if self._wanted else view.trouble)
 
+    def report(self) -> Report:
+        """What the thread knows of the source; for the thread itself."""
+        return self._view.report()
+
     @property
     def hangs(self) -> bool:
         """Whether the last frame can't be called the present any more, since the source doesn't answer."""
@@ -136,6 +135,7 @@ class Capture:
         try:
             while (task := self._next_task()) is not None:
                 self._serve(task)
+                self._looked()
         finally:
             with self._condition:
                 if self._thread is threading.current_thread():  # no successor waits for this one yet

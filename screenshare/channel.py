@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from screenshare.capture import Capture
+    from screenshare.capturing import Capturing
     from screenshare.picture import Frame
 
 __all__ = ["Channel"]
@@ -20,13 +20,13 @@ __all__ = ["Channel"]
 # A browser may have shown all but the last frame, and a program can tell a still screen from a dead link.
 _REPEAT_SECONDS = 1.0
 # Viewers woken at a stretch: between them the loop serves others.
-_WOKEN_AT_ONCE = 8
+_WOKEN_AT_ONCE = 3
 
 
 class Channel:
     """The viewers of one preset and its newest frame."""
 
-    def __init__(self, post: Callable[[Callable[[], None]], None], capture: Capture) -> None:
+    def __init__(self, post: Callable[[Callable[[], None]], None], capture: Capturing) -> None:
         self._post = post
         self._capture = capture
         self.viewers = 0

@@ -1,14 +1,14 @@
 """One screen for any number of viewers: each gets the newest frame of its preset, and no queue.
 
-    hub = Hub(open_source, presets, max_viewers=50)
-    viewer = hub.watch('medium', '192.0.2.7')       # the first one starts the capture thread
+    hub = Hub(partial(Capture, open_source), presets, max_viewers=50)
+    viewer = hub.watch('medium', '192.0.2.7')       # the first one starts the capture
     try:
         while True:
             frame = await viewer.next()             # newer than the last; after a second the same again
             …send it…
             viewer.sent()
     finally:
-        viewer.close()                              # 10 s after the last one the thread ends
+        viewer.close()                              # 10 s after the last one the capture ends
 
 All of this is for one event loop and its thread; importing it loads no library of pictures.
 """
@@ -21,16 +21,12 @@ import functools
 import itertools
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
-from screenshare.capture import Capture
+from screenshare.capturing import Capturing, Deliver
 from screenshare.channel import Channel
 from screenshare.picture import Frame, Preset, State
 from screenshare.trouble import Trouble
 from screenshare.viewer import Viewer
-
-if TYPE_CHECKING:
-    from screenshare.source import Source
 
 __all__ = ["Closing", "Full", "Hub", "NoPicture"]
 
@@ -63,7 +59,7 @@ class Hub:
 
     def __init__(
         self,
-        open_source: Callable[[], Source],
+        make_capture: Callable[[Mapping[str, Preset], Deliver], Capturing],
         presets: Mapping[str, Preset],
         *,
         max_viewers: int,
@@ -72,7 +68,7 @@ class Hub:
         self.presets = presets
         self.max_viewers = max_viewers
         self._linger = linger
-        self._capture = Capture(open_source, presets, lambda name, frame: self._channels[name].offer(frame))
+        self._capture = make_capture(presets, lambda name, frame: self._channels[name].offer(frame))
         self._channels = {name: Channel(self._post, self._capture) for name in presets}
         self._viewers: dict[int, Viewer] = {}
         self._numbers = itertools.count(1)
@@ -153,7 +149,7 @@ class Hub:
         return answer
 
     async def close(self) -> None:
-        """Ends all viewers and the thread, within a second. There is no way back."""
+        """Ends all viewers and the capture, within a second. There is no way back."""
         self._closed = True
         for viewer in list(self._viewers.values()):
             viewer.close()
@@ -171,7 +167,7 @@ class Hub:
         return [name for name, channel in self._channels.items() if channel.viewers]
 
     def _use_capture(self) -> None:
-        """Starts the thread for the first who needs it; lets it end some time after the last."""
+        """Starts the capture for the first who needs it; lets it end some time after the last."""
         if self._viewers or self._snapshots:
             self._loop = asyncio.get_running_loop()
             if self._stopping is not None:

@@ -14,16 +14,11 @@ from screenshare.gate import Gate, new_pin
 from screenshare.hub import Hub
 from screenshare.page import page_rules
 from screenshare.picture import presets_of
-from screenshare.source import Source, check_spec
+from screenshare.process import CaptureProcess
+from screenshare.source import check_spec
 from screenshare.stream import HostHandler, SnapshotHandler, StateHandler, StreamHandler
 
 __all__ = ["ScreenShare"]
-
-
-def _open(spec: str) -> Source:
-    from screenshare.source import open_source  # by the first viewer: it loads numpy and OpenCV
-
-    return open_source(spec)
 
 
 class ScreenShare:
@@ -47,7 +42,7 @@ class ScreenShare:
         check_spec(source)
         self._pin = None if open_to_all else pin or new_pin()
         self.gate = Gate(self._pin)
-        self.hub = Hub(partial(_open, source), presets_of(width, quality, fps), max_viewers=max_viewers)
+        self.hub = Hub(partial(CaptureProcess, source), presets_of(width, quality, fps), max_viewers=max_viewers)
 
     @property
     def rules(self) -> list[Any]:

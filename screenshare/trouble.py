@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-__all__ = ["Trouble", "ended", "log_trouble", "silence", "trouble_of"]
+__all__ = ["Trouble", "ended", "log_trouble", "lost", "silence", "trouble_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,3 +53,11 @@ def silence(seconds: float) -> Trouble:
 def ended() -> Trouble:
     """There will be no picture any more."""
     return Trouble("the screen share is closing", "屏幕共享正在关闭", "Try again later", "请稍后再试")
+
+
+def lost() -> Trouble:
+    """The process that captures has ended."""
+    return Trouble(
+        "the process that captures has ended", "采集进程已退出",
+        "It is started again by itself; the log of the server says more", "会自动重新启动；详情见服务器日志",
+    )  # fmt: skip

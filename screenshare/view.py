@@ -2,19 +2,18 @@
 
 A source that fails is closed, and opened again after 1, 2, 4 … 30 seconds.
 
-One thread uses it. Others may read `state`, `hangs` and single values, and may call `wake`.
+One thread uses it. Others may read `hangs` and single values, and may call `wake`.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from screenshare.meter import Meter
-from screenshare.trouble import Trouble, log_trouble, silence, trouble_of
+from screenshare.sight import Sight
+from screenshare.trouble import Trouble, log_trouble, trouble_of
 
 if TYPE_CHECKING:
     from screenshare.source import Image, Source
@@ -23,33 +22,21 @@ __all__ = ["View"]
 
 logger = logging.getLogger(__name__)
 
-# A source that hasn't answered for so long hangs: its last picture is shown no more.
-_HANGS_AFTER = 3.0
 _FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
 _NOTICE_SIZE = (1280, 720)
 
 
-class View:
-    """``version`` rises with each picture that differs from the one before. ``name`` and ``size`` are the source's.
-
-    ``taken``: the monotonic and the wall clock at the last look. ``trouble``: why the source gives no picture.
-    """
+class View(Sight):
+    """Looks at the source. ``picture`` is the newest; ``retry_at``: when a source that has failed is tried again."""
 
     def __init__(self, open_source: Callable[[], Source]) -> None:
-        self.name = ""
-        self.size = (0, 0)
+        super().__init__()
         self.picture: Image | None = None
-        self.version = 0
-        self.taken = (0.0, 0.0)
-        self.trouble: Trouble | None = None
         self.retry_at = 0.0
         self._open_source = open_source
         self._source: Source | None = None
-        self._looked_at = 0.0
         self._works_since: float | None = None
         self._delay = 0.0
-        self._lock = threading.Lock()
-        self._meter = Meter()  # guarded by the lock
 
     def look(self, patience: float) -> bool:
         """Brings the picture up to date; waits up to ``patience`` for a change. False: nothing has changed.
@@ -65,10 +52,10 @@ class View:
         if changed:
             self._take(source.grab())
         self.name, self.size = source.name, source.size
-        self._looked_at = time.monotonic()
+        self.looked_at = time.monotonic()
         self.trouble = None
         if self._works_since is None:
-            self._works_since = self._looked_at
+            self._works_since = self.looked_at
         return changed
 
     def wake(self) -> None:
@@ -76,10 +63,6 @@ class View:
         source = self._source
         if source is not None:
             source.wake()
-
-    def rouse(self) -> None:
-        """Somebody watches again. That nobody did is no silence of the source."""
-        self._looked_at = time.monotonic()
 
     @property
     def tells(self) -> bool:
@@ -90,24 +73,6 @@ class View:
     def needs_look(self) -> bool:
         """Not while a source that has failed is left alone."""
         return self.trouble is None or time.monotonic() >= self.retry_at
-
-    @property
-    def hangs(self) -> bool:
-        """Whether the picture can't be called the present any more, since the source doesn't answer."""
-        return self.trouble is None and time.monotonic() - self._looked_at > _HANGS_AFTER
-
-    @property
-    def problem(self) -> Trouble | None:
-        """``trouble``, or that the source hangs."""
-        trouble = self.trouble
-        silent = time.monotonic() - self._looked_at
-        return silence(silent) if trouble is None and silent > _HANGS_AFTER else trouble
-
-    @property
-    def fps(self) -> float:
-        """New pictures a second."""
-        with self._lock:
-            return self._meter.fps(time.monotonic())
 
     def fail(self, error: Exception, *, draws: bool) -> None:
         """Turns to a picture of the reason, until the next try; to none if that is what can't be drawn."""
@@ -145,8 +110,7 @@ class View:
             return
         self.picture = image
         self.version += 1
-        with self._lock:
-            self._meter.add(self.taken[0], self.version)
+        self.count(self.taken[0], self.version)
 
     def _notice(self, trouble: Trouble) -> Image | None:
         width, height = self.size if all(self.size) else _NOTICE_SIZE

@@ -97,6 +97,16 @@ def test_host_commands_need_a_server() -> None:
     assert f"no server answers on port {port}" in done.stderr
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc here to look into")
+def test_the_server_loads_no_library_of_pictures(program: Program) -> None:
+    answer = stream(program)
+    read_pictures(answer, 1)
+    loaded = Path(f"/proc/{program.process.pid}/maps").read_text()
+    assert "/cv2/" not in loaded
+    assert "/numpy/" not in loaded
+    answer.close()
+
+
 def test_gateway_answers_beside_the_stream(program: Program) -> None:
     answer = stream(program)
     read_pictures(answer, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -188,16 +189,29 @@ def test_the_screen_goes_and_comes_back() -> None:
         viewer.close()
 
 
+def processes(program: Program) -> list[Path]:
+    """The server and what it has started."""
+    own = str(program.process.pid)
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ends just now
+            parents[path.parent] = path.read_text().rpartition(")")[2].split()[1]
+    return [path for path, parent in parents.items() if own in (path.name, parent)]
+
+
 def resources(program: Program) -> tuple[int, int]:
-    """Threads and open descriptors of the process."""
-    process = Path(f"/proc/{program.process.pid}")
-    return len(list((process / "task").iterdir())), len(list((process / "fd").iterdir()))
+    """Threads and open descriptors."""
+    paths = processes(program)
+    assert len(paths) == 2  # one serves, one captures
+    return sum(len([*(path / "task").iterdir()]) for path in paths), sum(
+        len([*(path / "fd").iterdir()]) for path in paths
+    )
 
 
 def memory(program: Program) -> int:
     """Resident memory in kB."""
-    lines = Path(f"/proc/{program.process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+    lines = [line for path in processes(program) for line in (path / "status").read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
 def come_and_go(program: Program, times: int) -> None:

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 
 import screenshare.encoder
+from screenshare.capture import Capture
 from screenshare.hub import Hub
 from screenshare.picture import Frame, Preset
 from screenshare.source import SourceError
@@ -22,7 +24,7 @@ UNPLUGGED = SourceError("unplugged", "未连接", "plug it in", "请连接")
 
 @contextlib.asynccontextmanager
 async def hub_of(source: Painter, presets: Mapping[str, Preset] = PRESETS, **options: Any) -> AsyncIterator[Hub]:
-    hub = Hub(source.open, presets, **{"max_viewers": 50, "linger": 0.1, **options})
+    hub = Hub(partial(Capture, source.open), presets, **{"max_viewers": 50, "linger": 0.1, **options})
     try:
         yield hub
     finally:

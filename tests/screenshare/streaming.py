@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import cv2
@@ -17,6 +18,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from screenshare.capture import Capture
 from screenshare.framing import BOUNDARY
 from screenshare.gate import Gate
 from screenshare.hub import Hub
@@ -148,7 +150,7 @@ class Streaming(ThreadedServer):
         self.access: list[int] = []
 
     async def begin(self) -> int:
-        self.hub = Hub(self.source.open, PRESETS, **self._hub)
+        self.hub = Hub(partial(Capture, self.source.open), PRESETS, **self._hub)
         arguments = {"hub": self.hub, "gate": self.gate}
         application = Application(
             [

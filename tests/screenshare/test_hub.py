@@ -7,10 +7,12 @@ import contextlib
 import gc
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from screenshare.capture import Capture
 from screenshare.hub import Closing, Full, Hub, NoPicture
 from screenshare.viewer import Ended, Viewer
 from tests.screenshare.hubs import collect, holds, hub_of, soon
@@ -136,7 +138,7 @@ def test_the_same_token_takes_the_same_place() -> None:
 
 def test_close_ends_everything() -> None:
     async def main() -> None:
-        hub = Hub(Painter().open, PRESETS, max_viewers=5, linger=10)
+        hub = Hub(partial(Capture, Painter().open), PRESETS, max_viewers=5, linger=10)
         waiting = asyncio.create_task(collect(hub.watch("medium", "a"), 5))
         snapshot = asyncio.create_task(hub.snapshot("low", 5))
         await asyncio.sleep(0)
@@ -157,7 +159,7 @@ def test_close_ends_everything() -> None:
 
 def test_the_thread_ends_with_a_loop_that_was_not_closed_properly() -> None:
     async def main() -> None:
-        await soon(Hub(Painter().open, PRESETS, max_viewers=5).watch("medium", "a").next())
+        await soon(Hub(partial(Capture, Painter().open), PRESETS, max_viewers=5).watch("medium", "a").next())
 
     asyncio.run(main())
     assert until(lambda: not capture_threads())

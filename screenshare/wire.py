@@ -1,0 +1,59 @@
+"""Messages on a pipe, between the server and the process that captures: a JSON object and some bytes.
+
+4 bytes  length of the object
+4 bytes  length of the bytes
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, BinaryIO, NamedTuple
+
+from screenshare.picture import Frame
+from screenshare.sight import Report
+from screenshare.trouble import Trouble
+
+__all__ = ["Message", "frame_of", "pack", "pack_frame", "read", "report_of"]
+
+_LENGTHS = struct.Struct("!II")
+
+
+class Message(NamedTuple):
+    head: dict[str, Any]
+    body: bytes
+
+
+def pack(head: dict[str, Any], body: bytes = b"") -> bytes:
+    """One piece, so that it is one write: the reader is woken once."""
+    text = json.dumps(head).encode()
+    return b"".join((_LENGTHS.pack(len(text), len(body)), text, body))
+
+
+def read(file: BinaryIO) -> Message | None:
+    """The next message. None: the other side has gone, also where that was amid a message."""
+    lengths = file.read(_LENGTHS.size)
+    if len(lengths) < _LENGTHS.size:
+        return None
+    text_length, body_length = _LENGTHS.unpack(lengths)
+    text = file.read(text_length)
+    body = file.read(body_length) if body_length else b""
+    if len(text) < text_length or len(body) < body_length:
+        return None
+    return Message(json.loads(text), body)
+
+
+def pack_frame(head: dict[str, Any], frame: Frame) -> bytes:
+    number, jpeg, *rest = frame
+    return pack({**head, "frame": [number, *rest]}, jpeg)
+
+
+def frame_of(message: Message, base: int) -> Frame:
+    """The frame of a message; ``base`` is added to its number."""
+    number, *rest = message.head["frame"]
+    return Frame(base + number, message.body, *rest)
+
+
+def report_of(values: list[Any]) -> Report:
+    name, size, version, taken, looked_at, trouble = values
+    return Report(name, tuple(size), version, tuple(taken), looked_at, Trouble(*trouble) if trouble else None)
