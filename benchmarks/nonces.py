@@ -12,7 +12,7 @@ import sys
 
 from apizen.governance.counters import MemoryCounters
 from apizen.governance.signing import WINDOW
-from benchmarks.servers import resident_megabytes
+from benchmarks.tree import cost_of
 
 _TIMES = 3
 _START = 1_750_000_000.0
@@ -32,13 +32,13 @@ def main(claims: int) -> None:
     """Claims, and prints the memory before, and after each of the times."""
     clock = _Clock()
     counters = MemoryCounters(clock)
-    curve = [(0, resident_megabytes(os.getpid()))]
+    curve = [(0, cost_of(os.getpid()).megabytes)]
     for time in range(_TIMES):
         for number in range(claims):
             clock.now += WINDOW / claims
             if not counters.claim(f"nonce:7727773575:{int(clock.now * 1000)}:{time:016x}{number:016x}", _KEPT):
                 sys.exit("a nonce that was never used is taken")
-        curve.append(((time + 1) * claims, resident_megabytes(os.getpid())))
+        curve.append(((time + 1) * claims, cost_of(os.getpid()).megabytes))
         clock.now += _KEPT
     print(json.dumps(curve))
 

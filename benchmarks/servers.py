@@ -19,7 +19,7 @@ from benchmarks.cases import Case
 from benchmarks.signer import Signer
 from benchmarks.tree import cost_of
 
-__all__ = ["BenchmarkError", "Cores", "ServerProcess", "choose_cores", "resident_megabytes", "run_python", "running"]
+__all__ = ["BenchmarkError", "Cores", "ServerProcess", "choose_cores", "run_python", "running"]
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
@@ -48,13 +48,6 @@ def choose_cores() -> Cores:
         return Cores(1, None)
     os.sched_setaffinity(0, {available[1]})
     return Cores(len(available), available[0])
-
-
-def resident_megabytes(pid: int) -> float:
-    """The memory that a process holds (VmRSS), in units of 1 000 000 bytes."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(kibibytes) * 1024 / 1e6
 
 
 @dataclass(slots=True)
