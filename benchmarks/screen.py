@@ -15,11 +15,12 @@ fresh server:
 How to read it: the delay is from the moment when the desktop begins a change to the last byte of the picture
 that shows it at the viewer, for a sample over all viewers. fps counts parts, "new" only
 those that differ from the one before: the seed's code sends what it captures, changed or not. CPU is of the
-server's process only, in % of one core; RSS is its largest, in units of 1 000 000 bytes; kB is the mean JPEG.
+server with the process that captures, in % of one core; RSS is their largest sum, in units of 1 000 000 bytes;
+kB is the mean JPEG.
 "others %" is what programs that have nothing to do with this used meanwhile, of one core: a measurement that was
 much disturbed is made anew, as long as the run stays under six minutes. With 200 viewers it is the viewers' core
-that is full first. The gateway's times are by the kernel's clock (`benchmarks.trickle`). Here its loop shares one
-core with the capture thread: a call that comes while a picture is encoded waits for its turn on the core.
+that is full first. The gateway's times are by the kernel's clock (`benchmarks.trickle`). Here its loop shares
+one core with the process that captures, which has to give way.
 """
 
 from __future__ import annotations
