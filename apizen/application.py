@@ -59,7 +59,7 @@ def make_app(
         address_of=control.address_of,
         doors=control.doors,
     )
-    observation = Observation(settings, gateway, runner)
+    observation = Observation(settings, gateway, runner, control.address_of)
     application = Application(
         [
             *handlers,

@@ -57,10 +57,7 @@ def serve(make_app: MakeApp, settings: Settings) -> None:
     """Serve the API until SIGTERM or Ctrl-C."""
     if settings.workers > 1:
         _check_workers(settings)
-    logging.basicConfig(
-        level=logging.INFO if settings.debug else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    _log_to_stderr(logging.INFO if settings.debug else logging.WARNING)
     app = _app(make_app, settings)
     for problem in app.catalogue.problems:
         click.echo(f"bad configuration: {problem}", err=True)
@@ -72,6 +69,8 @@ def serve(make_app: MakeApp, settings: Settings) -> None:
 
     try:
         if settings.workers > 1:
+            for service in app.services:
+                service.prepare()
             sys.exit(Supervisor(settings.workers, sockets, work, announce).run())
         work(announce)
     except StartError as error:
@@ -79,6 +78,15 @@ def serve(make_app: MakeApp, settings: Settings) -> None:
     finally:
         for listener in sockets:
             listener.close()
+
+
+def _log_to_stderr(level: int) -> None:
+    """What the logging module is told, masked as in the access log, which may be off."""
+    from apizen.observability.masking import MaskedFormatter
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(MaskedFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 def _check_workers(settings: Settings) -> None:

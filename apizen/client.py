@@ -113,9 +113,10 @@ class _Caller:
         """Goes by the server's clock from now on, where the answer has its time (RFC 9110, 6.6.1)."""
         try:
             date = parsedate_to_datetime(answer.headers.get("Date", ""))
-        except ValueError:
+            server_time = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
             return False
-        self._clock_is_off = time.time() - (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+        self._clock_is_off = time.time() - server_time
         return True
 
 

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
+from http.client import HTTPException
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -93,12 +94,16 @@ def _sample(address: str) -> Sample:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(address, timeout=5) as answer:
-            return _read(answer.read().decode(), time.monotonic())
+            text = answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
             raise click.ClickException(f"{address} answered {error.code}: does the server run with metrics?") from None
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"no server with metrics answers at {address}: {error}") from None
+    except (OSError, ValueError, HTTPException) as error:
+        raise click.ClickException(f"no server with metrics answers at {address}: {_printable(str(error))}") from None
+    try:
+        return _read(text, time.monotonic())
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise click.ClickException(f"{address} answered, but not with this server's metrics") from None
 
 
 def _read(text: str, now: float) -> Sample:
@@ -116,14 +121,14 @@ def _read(text: str, now: float) -> Sample:
     sample = Sample(now, defaultdict(float), defaultdict(float), defaultdict(dict), {})
     for family in text_string_to_metric_families(text):
         for name, labels, value, *_ in family.samples:
-            method = labels.get("version", ""), labels.get("method", "")
+            method = _printable(labels.get("version", "")), _printable(labels.get("method", ""))
             if name == "apizen_calls_total":
                 sample.calls[method] += value
                 sample.failures[method] += value if labels["code"] != "1000" else 0
             elif name == "apizen_call_seconds_bucket":
                 sample.histograms[method][float(labels["le"])] = value
             elif family.type == "gauge" and not labels:
-                sample.gauges[name.removeprefix("apizen_").replace("_", " ")] = value
+                sample.gauges[_printable(name.removeprefix("apizen_").replace("_", " "))] = value
     return sample
 
 
@@ -173,7 +178,7 @@ def _table(before: Sample, after: Sample) -> Table:
     rows = _rows(before, after)
     total = sum(row.calls for row in rows)
     gauges = " · ".join(f"{name} {value:g}" for name, value in after.gauges.items())
-    table = Table(title=f"{total:.1f} calls/s", caption=gauges or None)
+    table = Table(title=f"{total:.1f} calls/s", caption=Text(gauges) if gauges else None)
     for heading in ("version", "method"):
         table.add_column(heading)
     for heading in ("calls/s", "errors/s", "p50 ms", "p99 ms"):
@@ -190,3 +195,12 @@ def _milliseconds(seconds: float) -> str:
     ('1.2', '>30000')
     """
     return f"{seconds * 1000:.1f}" if seconds != float("inf") else ">30000"
+
+
+def _printable(text: str) -> str:
+    """What another program says, without what would move a terminal's cursor or begin a line.
+
+    >>> _printable('a\\x1b[2Jb\\nc')
+    'a?[2Jb?c'
+    """
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -35,7 +35,7 @@ import msgspec
 import structlog
 
 from apizen.message import Call
-from apizen.observability.masking import masked, masked_parameters, shortened
+from apizen.observability.masking import masked, masked_parameters, masked_path, masked_sent, shortened
 from apizen.observability.sink import Sink
 from apizen.observability.writer import Writer
 
@@ -75,14 +75,16 @@ class Journal:
 
     def record(self, call: Call, verb: str, status: int, bytes_in: int, bytes_out: int, seconds: float) -> None:
         """Logs a call that was answered."""
+        # Only what is no name that the server knows can hold a secret.
+        name = _name if call.registered else _sent
         members: dict[str, Any] = {
             "time": self._clock.text(time.time()),
             "level": "info",
             "request_id": call.request_id,
             "address": call.address,
-            "app_key": _name(call.app_key),
-            "v": _name(call.version),
-            "method": _name(call.method),
+            "app_key": (_name if call.app_key.isalnum() else _sent)(call.app_key),
+            "v": name(call.version),
+            "method": name(call.method),
             "verb": _name(verb),
             "code": call.code,
             "status": status,
@@ -107,7 +109,7 @@ class Journal:
                 level="info",
                 address=address,
                 verb=_name(verb),
-                path=_name(path),
+                path=_name(masked_path(path)),
                 status=status,
                 total_ms=_milliseconds(seconds),
                 bytes_out=bytes_out,
@@ -135,7 +137,7 @@ class Journal:
             members["exception"] = masked(_middle_out(text, _TRACEBACK_CHARACTERS))
         self._writer.put(self._log.error(masked(shortened(message, _MESSAGE_CHARACTERS)), **members))
 
-    def flush(self, seconds: float = 5.0) -> None:
+    def flush(self, seconds: float = 3.0) -> None:
         """Waits until all lines are written, but no longer than that."""
         self._writer.flush(seconds)
 
@@ -194,6 +196,10 @@ def _milliseconds(seconds: float) -> float:
 def _name(text: str) -> str:
     """What a client sent as a name, so much of it that a line stays a line to read."""
     return text if len(text) <= _NAME_CHARACTERS else shortened(text, _NAME_CHARACTERS)
+
+
+def _sent(text: str) -> str:
+    return _name(masked_sent(text)) if text else text
 
 
 def _middle_out(text: str, characters: int) -> str:

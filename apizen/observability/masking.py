@@ -1,10 +1,11 @@
 """Keeps secrets out of the log: the values of what is named as one, in parameters and in free text.
 
 A name is that of a secret if it contains one of these words, in any case: password, passwd, secret, token,
-authorization, cookie, credential, apikey; or if it is ``sign``, ``session``, ``pwd`` or ``pin``.
+authorization, cookie, credential, apikey, passphrase, privatekey, sessionid; if its last word is ``session``,
+``pwd`` or ``pin``; or if it is ``sign``. The password of a URL is masked by its place.
 
 In doubt too much is masked: an unquoted value reaches to the next blank or ``&``, one in brackets to the end
-of its line.
+of its line, the password of a URL to the last ``@`` before a blank.
 
 >>> masked("GET /?v=1.0&sign=66987CB1&access_token=abc {'Password': 'x y', 'name': 'jack'}")
 "GET /?v=1.0&sign=***&access_token=*** {'Password': '***', 'name': 'jack'}"
@@ -16,18 +17,23 @@ of its line.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any, cast
+from urllib.parse import unquote
 
-__all__ = ["is_secret", "masked", "masked_parameters", "shortened"]
+__all__ = ["MaskedFormatter", "is_secret", "masked", "masked_parameters", "masked_path", "masked_sent", "shortened"]
 
 _MASK = "***"
 
-_WORDS = "password|passwd|secret|token|authorization|cookie|credential|api[_-]?key"
-_SECRET = re.compile(rf"{_WORDS}|^(?:sign|session|pwd|pin)$", re.IGNORECASE)
+_WORDS = (
+    r"passw(?:or)?d|passphrase|secret|token|authorization|cookie|credential|(?:api|private)[_-]?key"
+    r"|sess(?:ion)?[_-]?id"
+)
+_SECRET = re.compile(rf"{_WORDS}|^sign$|(?:^|[_-])(?:session|pwd|pin)$", re.IGNORECASE)
 # A text with none of these is not searched any further.
-_MARKS = ("passw", "secret", "token", "auth", "cookie", "credential", "api", "sign", "session", "pwd", "pin", "://")
+_MARKS = ("pass", "secret", "token", "auth", "cookie", "credential", "api", "sign", "sess", "pwd", "pin", "priv", "://")
 
 # Possessive quantifiers (++) keep the time linear, whatever the text is. Quotes may have backslashes before
 # them, as in a text within a text; a comma separates a name and its value in a pair.
@@ -47,8 +53,16 @@ _VALUE = re.compile(
 _HEADER_VALUE = re.compile(r"[^\r\n]*+")
 _ENCODED_VALUE = re.compile(r"(?: (?!%26) [^\s&] )*+", re.VERBOSE)
 _HEADERS = re.compile("authorization|cookie", re.IGNORECASE)
-# The password of a URL, as that of a database.
-_LOGIN = re.compile(r"(://[^\s/@:]{0,256}:)[^\s/@]{1,256}@")
+# A URL from where its password would begin, as that of a database.
+_LOGIN = re.compile(r"(://[^\s/:]*+:)(\S++)")
+_PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL)
+
+# What is sent as a path may be an address with a login, or that of a proxy's.
+_ORIGIN = re.compile(r"^[a-z][a-z0-9+.-]*+://(?:[^/:]*+:.*@)?[^/?#]*+", re.IGNORECASE | re.DOTALL)
+_USER = re.compile(r"(//)?[^/]*@")
+# So often is it decoded, and so much of it looked at.
+_TIMES_ENCODED = 4
+_SENT_CHARACTERS = 4_000
 
 # How much of the parameters a line shows: it is made while calls wait.
 _DEPTH = 4
@@ -75,6 +89,7 @@ def masked(text: str) -> str:
     """The text with the values of secrets replaced."""
     if not _has_mark(text):
         return text
+    text = _PRIVATE_KEY.sub(rf"\1{_MASK}", text)
     pieces = []
     copied = position = 0
     while (found := _NAME.search(text, position)) is not None:
@@ -87,7 +102,48 @@ def masked(text: str) -> str:
             pieces += [text[copied:position], _replacement(value)]
             copied = position = value.end()
     pieces.append(text[copied:])
-    return _LOGIN.sub(rf"\1{_MASK}@", "".join(pieces))
+    return _LOGIN.sub(_without_password, "".join(pieces))
+
+
+def _without_password(found: re.Match[str]) -> str:
+    password, _, host = found[2].rpartition("@")
+    return f"{found[1]}{_MASK}@{host}" if password else found[0]
+
+
+def masked_sent(text: str) -> str:
+    """What a client sent as a name, masked, whether it is percent-encoded or not; decoded where that hid a secret.
+
+    >>> masked_sent('x.open%26access_token%3Dabc'), masked_sent('100%25')
+    ('x.open&access_token=***', '100%25')
+    """
+    text = text[:_SENT_CHARACTERS]
+    shown = masked(text)
+    hidden = shown != text
+    for _ in range(_TIMES_ENCODED):
+        if "%" not in shown:
+            break
+        decoded = unquote(shown)
+        shown = masked(decoded)
+        hidden = hidden or shown != decoded
+    return shown if hidden else text
+
+
+def masked_path(path: str) -> str:
+    """A request's path, masked. One that is a whole address is shown without scheme, host and login.
+
+    >>> masked_path('http://joe:hush@localhost/foo'), masked_path('/foo;password=hush')
+    ('/foo', '/foo;password=***')
+    """
+    if not path.startswith("/"):
+        path = _ORIGIN.sub("", path, count=1) or "/"
+    return masked_sent(_USER.sub(rf"\1{_MASK}@", path, count=1) if _USER.match(path) else path)
+
+
+class MaskedFormatter(logging.Formatter):
+    """Formats for the logging module as its base does, tracebacks included, and masks it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
 
 
 def _value_after(found: re.Match[str], name: str) -> re.Match[str]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tornado.web import RequestHandler
 
 from apizen.gateway import Gateway
+from apizen.governance.error import FolderError
 from apizen.handler import Observer
+from apizen.message import Request
 from apizen.runner import Runner
 from apizen.server import Service
-from apizen.settings import Settings
+from apizen.settings import Settings, SettingsError
 from apizen.supervisor import worker_index
 
 if TYPE_CHECKING:
@@ -27,10 +31,18 @@ __all__ = ["Observation"]
 class Observation(Service):
     """The log and the metrics, each None where the settings want none.
 
-    Made before the workers are forked; a worker's own part begins with `start`.
+    Made before the workers are forked; a worker's own part begins with `start`. ``address_of`` finds the address
+    of a request's caller. Raises `SettingsError` where the log can't be opened.
     """
 
-    def __init__(self, settings: Settings, gateway: Gateway, runner: Runner) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        gateway: Gateway,
+        runner: Runner,
+        address_of: Callable[[Request], str] = attrgetter("peer"),
+    ) -> None:
+        self._address_of = address_of
         self.journal = _journal(settings)
         self.metrics = _metrics(settings, gateway, runner)
         self._handler: logging.Handler | None = None
@@ -48,8 +60,10 @@ class Observation(Service):
         """Logs a request of the application's, for Tornado's setting ``log_function``."""
         if self.journal is not None:
             request = handler.request
+            verb = request.method or ""
+            asked = Request(verb, request.query, request.headers, peer=request.remote_ip or "")
             self.journal.record_other(
-                request.remote_ip or "", request.method or "", request.path, handler.get_status(),
+                self._address_of(asked), verb, request.path, handler.get_status(),
                 int(handler._headers.get("Content-Length", 0)), request.request_time(),
             )  # fmt: skip
 
@@ -79,7 +93,13 @@ def _journal(settings: Settings) -> Journal | None:
     if settings.access_log == "stdout":
         stdout = Stream(sys.stdout.fileno(), shared=settings.workers > 1)
         return Journal(stdout, parameters=settings.log_parameters)
-    return Journal(RotatingFile(Path(settings.data) / settings.access_log), parameters=settings.log_parameters)
+    path = Path(settings.data) / settings.access_log
+    try:
+        return Journal(RotatingFile(path), parameters=settings.log_parameters)
+    except FolderError as error:
+        raise SettingsError(str(error)) from error
+    except OSError as error:
+        raise SettingsError(f"the access log {path} can't be opened: {error.strerror}") from error
 
 
 def _metrics(settings: Settings, gateway: Gateway, runner: Runner) -> Metrics | None:

@@ -13,6 +13,9 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+from apizen.governance.error import FolderError
+from apizen.governance.folder import make_folder
+
 try:
     import fcntl
 except ImportError:  # Windows, where one process serves
@@ -71,7 +74,7 @@ class RotatingFile(Stream):
     """A file that becomes ``path.1`` before it would grow beyond ``limit`` bytes, and that ``path.2``.
 
     ``kept`` old ones are kept. What other processes write is seen once a second, so with several of them a file
-    may grow larger by that. Raises OSError where it can't be opened.
+    may grow larger by that. Raises OSError where it can't be opened, `FolderError` where its folder can't be made.
     """
 
     def __init__(self, path: Path, limit: int = 50 * _MEGABYTE, kept: int = 10) -> None:
@@ -86,7 +89,7 @@ class RotatingFile(Stream):
             if time.monotonic() >= self._look_again or self._is_full(len(lines)):
                 self._look(len(lines))
             lost = self._append(lines)
-        except OSError:
+        except (OSError, FolderError):
             return lines.count(b"\n")
         self._size += len(lines)
         return lost
@@ -122,7 +125,7 @@ class RotatingFile(Stream):
         return self._descriptor >= 0 and (found.st_dev, found.st_ino) == self._identity
 
     def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
         self._descriptor = os.open(self._path, flags, 0o600)
         opened = os.fstat(self._descriptor)

@@ -81,6 +81,8 @@ class Writer:
 
     def flush(self, seconds: float) -> bool:
         """Waits until all that was put is written. False where that takes longer than ``seconds``."""
+        if self._ending:  # it was closed while the sink was stuck, and that was waited for
+            return False
         deadline = time.monotonic() + seconds
         self._hurry.set()
         while self._lines or self._tasks or not self._asleep:
@@ -91,15 +93,16 @@ class Writer:
         self._hurry.clear()
         return True
 
-    def close(self, seconds: float = 5.0) -> None:
-        """Flushes, and ends the thread; a later line starts it again."""
+    def close(self, seconds: float = 3.0) -> None:
+        """Flushes and ends the thread, within ``seconds`` in all; a later line starts it again."""
+        deadline = time.monotonic() + seconds
         self.flush(seconds)
         thread = self._thread
         if thread is None:
             return
         self._ending = True
         self._wake.set()
-        thread.join(seconds)
+        thread.join(max(0.1, deadline - time.monotonic()))
         if not thread.is_alive():
             self._thread = None
             self._ending = False

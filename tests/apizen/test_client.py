@@ -313,7 +313,10 @@ def test_clock_is_corrected_once_only(connect: Any, script: Script) -> None:
     assert (caught.value.code, len(script.sent)) == (1008, 2)
 
 
-@pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}, {"Date": ""}])
+FAR = "Mon, 01 Jan 2024 00:00:00 +99999999999999"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}, {"Date": ""}, {"Date": FAR}])
 def test_clock_without_a_date(connect: Any, script: Script, headers: dict[str, str]) -> None:
     script.will(1008, "慢", 400, **headers)
     with connect(script.url, "key", SECRET) as call, pytest.raises(ApiError) as caught:

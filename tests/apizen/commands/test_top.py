@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 import pytest
@@ -12,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from apizen.application import App, make_app
 from apizen.commands.command import command_of
-from apizen.commands.top import top
+from apizen.commands.top import _read, top
 from apizen.message import Call
 from apizen.observability.metrics import Gauge, Metrics
 from apizen.observability.status import status_rules
@@ -129,3 +130,64 @@ def test_no_address():
     assert found.output.splitlines()[-1] == (
         "Error: --url must begin with http:// or https://, not 'ftp://127.0.0.1/metrics'"
     )
+
+
+# Another program's port
+
+
+@contextmanager
+def foreign(answer: bytes) -> Iterator[str]:
+    """A server that says the same to everyone; gives its address."""
+
+    def serve() -> None:
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                if not connection.recv(65536):
+                    return
+                connection.sendall(answer)
+
+    with socket.create_server((HOST, 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://{HOST}:{listener.getsockname()[1]}"
+        finally:
+            socket.create_connection(listener.getsockname()).close()
+            thread.join(10)
+
+
+def page(text: str) -> bytes:
+    return b"HTTP/1.0 200 OK\r\n\r\n" + text.encode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (b"SSH-2.0-OpenSSH\x1b[2J\r\n", "no server with metrics answers at {}: SSH-2.0-OpenSSH?[2J?"),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\nx", "no server with metrics answers at {}: "),
+        (page('apizen_calls_total{method="m"} 1\n'), "{} answered, but not with this server's metrics"),
+        (page('apizen_call_seconds_bucket{method="m"} 1\n'), "{} answered, but not with this server's metrics"),
+        (page("<html>\x1b[2J\n"), "{} answered, but not with this server's metrics"),
+        (page('a{b="c'), "{} answered, but not with this server's metrics"),
+    ],
+)
+def test_foreign_server(answer, problem):
+    with foreign(answer) as address:
+        found = run("--once", "--url", address)
+    assert found.exit_code == 1
+    assert found.output.startswith(f"Error: {problem.format(address + '/metrics')}")
+    assert len(found.output.splitlines()) == 1
+    assert found.output.rstrip("\n").isprintable()
+
+
+def test_names_cannot_move_the_cursor(monkeypatch):
+    texts = [
+        f'apizen_calls_total{{version="1\x1b[2J",method="[red]a\u202e\x9b",code="1000"}} {count}\n' for count in (1, 2)
+    ]
+    samples = iter(_read(text, float(now)) for now, text in enumerate(texts))
+    monkeypatch.setattr("apizen.commands.top._sample", lambda address: next(samples))
+    found = run("--once")
+    assert found.exit_code == 0, found.output
+    assert found.output.replace("\n", "").isprintable()
+    assert rows_of(found.output)[1][:2] == ["1?[2J", "[red]a??"]

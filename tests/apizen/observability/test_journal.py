@@ -109,6 +109,21 @@ def test_line_of_another_path(log):
     }  # fmt: skip
 
 
+def test_path_holds_no_secret(log):
+    log.record_other("192.0.2.7", "GET", "http://joe:" + "hunter2pw" * 30 + "@h/foo;password=hush", 404, 0, 0.0)
+    assert [line["path"] for line in log.lines()] == ["/foo;password=***"]
+
+
+@pytest.mark.parametrize(
+    ("registered", "shown"),
+    [(False, "x.open&access_token=***"), (True, "x.open%26access_token=hush")],
+)
+def test_names_that_no_method_has_hold_no_secret(log, registered, shown):
+    name = "x.open%26access_token=hush"
+    line = call_line(log, registered=registered, method=name, version=name, app_key=name)
+    assert (line["method"], line["v"], line["app_key"]) == (shown, shown, "x.open&access_token=***")
+
+
 def test_parameters_are_off():
     log = Log()
     assert "parameters" not in call_line(log, parameters={"a": "1"})

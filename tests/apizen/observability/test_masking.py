@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import time
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -9,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apizen.observability.masking import is_secret, masked, masked_parameters
+from apizen.observability.masking import (
+    MaskedFormatter,
+    is_secret,
+    masked,
+    masked_parameters,
+    masked_path,
+    masked_sent,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +48,22 @@ from apizen.observability.masking import is_secret, masked, masked_parameters
         ("password='never closed", "password='***"),
         ("self.sign(token)", "self.sign(token)"),
         ("X-Api-Key: hush", "X-Api-Key: ***"),
+        ("postgresql://u:p/x@h/db", "postgresql://u:***@h/db"),
+        ("postgresql://u:p@x@h/db and more", "postgresql://u:***@h/db and more"),
+        ("postgresql://u@corp:p@h/db", "postgresql://u@corp:***@h/db"),
+        ("redis://:p@h", "redis://:***@h"),
+        ("http://h/?next=redis://u:p@h", "http://h/?next=redis://u:***@h"),
+        ("http://127.0.0.1:8010/users", "http://127.0.0.1:8010/users"),
+        ("passphrase=x private_key=x PRIVATE-KEY=x", "passphrase=*** private_key=*** PRIVATE-KEY=***"),
+        (
+            "PHPSESSID=x&sessionid=x&db_session=x",
+            "PHPSESSID=***&sessionid=***&db_session=***",
+        ),
+        ("db_pwd=x&user_pin=x&spin=x", "db_pwd=***&user_pin=***&spin=x"),
+        (
+            "key: -----BEGIN RSA PRIVATE KEY-----\nMIIC\nMIID\n-----END RSA PRIVATE KEY-----",
+            "key: -----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----",
+        ),
     ],
 )
 def test_masked(text, shown):
@@ -81,7 +106,21 @@ def test_masked_leaves_what_names_no_secret(first, second):
 @pytest.mark.parametrize(
     "text",
     ["a" * 100_000 + "token", "token" + " " * 100_000, "\\" * 100_000 + "token'", "token" + "\\" * 100_000]
-    + [part * 20_000 for part in ("://a:", "token='", "token='\\", "sign=a&", "token'", "token=[", "a%3")],
+    + [
+        part * 20_000
+        for part in (
+            "://a:",
+            "://",
+            "://a",
+            "-----BEGIN PRIVATE KEY-----",
+            "token='",
+            "token='\\",
+            "sign=a&",
+            "token'",
+            "token=[",
+            "a%3",
+        )
+    ],
 )
 def test_masked_takes_linear_time(text):
     started = time.perf_counter()
@@ -137,3 +176,44 @@ def test_masked_parameters_that_change():
 def test_masked_parameters_are_few():
     shown = masked_parameters({f"name-{number}": "v" * 1000 for number in range(1000)})
     assert len(json.dumps(shown)) < 2500
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/", "/"),
+        ("/users/jack@example.com/100%25", "/users/jack@example.com/100%25"),
+        ("*", "*"),
+        ("http://localhost", "/"),
+        ("http://joe:hunter2pw@localhost/foo", "/foo"),
+        ("http://joe:hunter2/pw@localhost/foo", "/foo"),
+        ("//joe:hunter2pw@localhost/foo", "//***@localhost/foo"),
+        ("joe:hunter2pw@localhost:80", "***@localhost:80"),
+        ("/to/http%3A%2F%2Fjoe%3Ahunter2pw%40h", "/to/http://joe:***@h"),
+        ("/metrics%3Faccess_token=SECRETTOK", "/metrics?access_token=***"),
+        ("/metrics%253Faccess%255Ftoken%253DSECRETTOK", "/metrics?access_token=***"),
+        ("/foo;password=SECRETPW", "/foo;password=***"),
+        ("/foo;password=SECRET%20PW%26x", "/foo;password=***"),
+        ("/foo;p%61ssword%3dSECRETPW", "/foo;password=***"),
+    ],
+)
+def test_masked_path(path, shown):
+    assert masked_path(path) == shown
+
+
+def test_masked_sent_takes_little_time():
+    started = time.perf_counter()
+    masked_sent("%25" * 30_000)
+    masked_path("a://b:" * 20_000)
+    masked_path("@" * 60_000)
+    assert time.perf_counter() - started < 2
+
+
+def test_masked_formatter_masks_message_and_traceback():
+    formatter = MaskedFormatter("%(levelname)s %(message)s")
+    try:
+        raise RuntimeError("boom password=PW12345")
+    except RuntimeError:
+        record = logging.LogRecord("n", logging.ERROR, "p", 1, "sign=%s", ("AB",), sys.exc_info())
+    first, *_, last = formatter.format(record).splitlines()
+    assert (first, last) == ("ERROR sign=***", "RuntimeError: boom password=***")

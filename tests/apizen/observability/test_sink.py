@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from apizen.governance.error import FolderError
 from apizen.observability.sink import RotatingFile, Stream
 
 resource = pytest.importorskip("resource")
@@ -134,6 +135,11 @@ def test_file_is_for_its_owner_only(tmp_path):
     assert (tmp_path / "access.log").stat().st_mode & 0o777 == 0o600
 
 
+def test_folder_is_for_its_owner_only(tmp_path):
+    RotatingFile(tmp_path / "data" / "access.log").close()
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
 def test_file_is_opened_again(tmp_path, monkeypatch):
     monkeypatch.setattr("apizen.observability.sink._LOOKING_SECONDS", 0.0)
     path = tmp_path / "access.log"
@@ -152,7 +158,7 @@ def test_file_is_opened_again(tmp_path, monkeypatch):
 def test_file_that_cannot_be_opened(tmp_path, monkeypatch):
     monkeypatch.setattr("apizen.observability.sink._LOOKING_SECONDS", 0.0)
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(FolderError, match="file"):
         RotatingFile(tmp_path / "file" / "access.log")
     file = RotatingFile(tmp_path / "logs" / "access.log")
     (tmp_path / "logs" / "access.log").unlink()

@@ -163,6 +163,20 @@ def test_close_gives_up_on_a_stuck_disk():
     assert (gate.lines, gate.closed) == ([b"line"], 1)
 
 
+def test_the_end_waits_once_for_a_stuck_disk():
+    gate = Gate()
+    writer = writer_to(gate)
+    writer.put(b"line\n")
+    started = time.monotonic()
+    writer.close(1.0)
+    assert time.monotonic() - started < 1.9  # not a second for each of flush and join
+    started = time.monotonic()
+    assert not writer.flush(30)
+    assert time.monotonic() - started < 10
+    gate.open.set()
+    writer.close()
+
+
 def test_close_of_what_never_wrote():
     gate = Gate()
     writer_to(gate).close()
