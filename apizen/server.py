@@ -33,6 +33,13 @@ _BODY_SECONDS = 300.0
 class Service(Protocol):
     """Something that runs beside the gateway. A subclass has what it needs of these; the rest does nothing."""
 
+    def prepare(self) -> None:
+        """Reads what all workers begin with, in their parent, before they are forked. Starts nothing.
+
+        Raises `apizen.supervisor.StartError`.
+        """
+        return
+
     async def start(self) -> None:
         """Begins, in the process that serves and before the first call comes.
 

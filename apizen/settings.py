@@ -87,12 +87,17 @@ class Settings:
         for name in self.fail_open:
             if name not in _STORED:
                 raise SettingsError(f"fail_open: {name!r} has no store, {hint_at(name, list(_STORED))}")
-        if Path(self.access_log).name != self.access_log or not self.access_log:
-            raise SettingsError(f"access_log must be stdout, off or the name of a file, not {self.access_log!r}")
+        log = self.access_log
+        if Path(log).name != log or log in ("", ".."):
+            raise SettingsError(f"access_log must be stdout, off or the name of a file, not {log!r}")
+        if log in _TAKEN or log.startswith("apizen.db"):
+            raise SettingsError(f"access_log can't be {log!r}, which is the name of another file in the data folder")
         if not self.data:
             raise SettingsError("data must be the name of a folder")
 
 
+# What else lies in the data folder: the key, the database, and the counters of several workers.
+_TAKEN = ("secret.key", "counters", "claims")
 _STORED = ("sign", "ban", "rate")
 _LEAST = {
     "port": 0, "max_body": 0, "timeout": 0.001, "threads": 2, "queue": 0, "overrun": 1,

@@ -66,6 +66,9 @@ class ScreenShare:
             lines.append(_qr_code(f"{elsewhere[0]}/screen{fragment}"))
         return lines
 
+    def prepare(self) -> None:
+        """Nothing that workers could share."""
+
     async def start(self) -> None:
         """Nothing: the first viewer starts the hub."""
 

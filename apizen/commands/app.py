@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from apizen.commands.command import Group, MakeApp, takes
-from apizen.commands.console import Parsed, answer, as_json, opened
+from apizen.commands.console import TEXT, Parsed, answer, as_json, opened, utf8
 from apizen.governance.address import Networks
 from apizen.governance.record import App
 from apizen.settings import Settings
@@ -34,17 +34,14 @@ def _networks(text: str) -> Networks:
 
 
 def _rate(text: str) -> str:
-    import limits  # heavy
+    from apizen.governance.rate import parse_rate  # heavy
 
-    with contextlib.suppress(ValueError):
-        (limit,) = limits.parse_many(text)
-        if limit.amount > 0:
-            return text
-    raise ValueError(f"{text!r} is no rate, as 100/minute or 5 per 10 second")
+    parse_rate(text)
+    return text
 
 
 def _patterns(text: str) -> tuple[str, ...]:
-    return tuple(pattern.strip() for pattern in text.split(",") if pattern.strip())
+    return tuple(pattern.strip() for pattern in utf8(text).split(",") if pattern.strip())
 
 
 @contextlib.contextmanager
@@ -112,7 +109,7 @@ def list_(make_app: MakeApp, settings: Settings, as_json: bool) -> None:
     answer([_public(app) for app in found], "\n".join([*lines, f"{len(found)} apps"]), as_json)
 
 
-@click.argument("name")
+@click.argument("name", type=TEXT)
 @as_json
 @_takes
 def show(make_app: MakeApp, settings: Settings, name: str, as_json: bool) -> None:
@@ -120,7 +117,7 @@ def show(make_app: MakeApp, settings: Settings, name: str, as_json: bool) -> Non
     _change(settings, lambda apps: apps.find(name), as_json)
 
 
-@click.argument("name")
+@click.argument("name", type=TEXT)
 @as_json
 @_takes
 def disable(make_app: MakeApp, settings: Settings, name: str, as_json: bool) -> None:
@@ -128,7 +125,7 @@ def disable(make_app: MakeApp, settings: Settings, name: str, as_json: bool) -> 
     _change(settings, lambda apps: apps.enable(name, False), as_json)
 
 
-@click.argument("name")
+@click.argument("name", type=TEXT)
 @as_json
 @_takes
 def enable(make_app: MakeApp, settings: Settings, name: str, as_json: bool) -> None:
@@ -142,7 +139,7 @@ def _change(settings: Settings, change: Callable[[Apps], App], as_json: bool) ->
     answer(_public(found), _lines(found), as_json)
 
 
-@click.argument("name")
+@click.argument("name", type=TEXT)
 @as_json
 @_takes
 def rotate(make_app: MakeApp, settings: Settings, name: str, as_json: bool) -> None:

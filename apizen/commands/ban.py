@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from apizen.commands.command import Group, MakeApp, takes
-from apizen.commands.console import Parsed, answer, as_json, opened
+from apizen.commands.console import TEXT, Parsed, answer, as_json, opened
 from apizen.governance.address import network_of
 from apizen.governance.record import Ban
 from apizen.settings import Settings
@@ -64,7 +64,7 @@ def _line(ban: Ban) -> str:
 
 @click.argument("network", metavar="CIDR", type=Parsed("cidr", _network))
 @click.option("--until", type=Parsed("time", _until), help="as 2h, 30m, 7d, or 2026-12-31T18:00 in UTC; else for good")
-@click.option("--reason", default="", help="a note for the operators")
+@click.option("--reason", type=TEXT, default="", help="a note for the operators")
 @as_json
 @_takes
 def add(

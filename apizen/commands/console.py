@@ -16,7 +16,7 @@ from apizen.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from apizen.governance.database import Database
 
-__all__ = ["Parsed", "answer", "as_json", "opened"]
+__all__ = ["TEXT", "Parsed", "answer", "as_json", "opened", "utf8"]
 
 Value = TypeVar("Value")
 
@@ -36,6 +36,23 @@ class Parsed(click.ParamType[Value, Any]):
             return self._parse(value)
         except ValueError as error:
             self.fail(str(error), parameter, context)
+
+
+def utf8(text: str) -> str:
+    """A text as it was given. Raises ValueError where its bytes are no UTF-8: it could be neither stored nor shown.
+
+    >>> utf8('中文')
+    '中文'
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{text!r} is not UTF-8") from None
+    return text
+
+
+#: An argument or option that is any text.
+TEXT = Parsed("text", utf8)
 
 
 @contextlib.contextmanager

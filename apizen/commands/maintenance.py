@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from apizen.commands.command import MakeApp, takes
-from apizen.commands.console import answer, as_json, opened
+from apizen.commands.console import TEXT, answer, as_json, opened
 from apizen.settings import Settings
 
 __all__ = ["maintenance"]
 
 
 @click.argument("switch", metavar="[on|off]", type=click.Choice(["on", "off"]), required=False)
-@click.option("--message", help="what callers are told beside the code")
+@click.option("--message", type=TEXT, help="what callers are told beside the code")
 @as_json
 @takes("data", "database")
 def maintenance(make_app: MakeApp, settings: Settings, switch: str | None, message: str | None, as_json: bool) -> None:

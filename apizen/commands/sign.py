@@ -65,8 +65,8 @@ def _secret(settings: Settings, app_key: str) -> str:
         from apizen.governance.apps import Apps
         from apizen.governance.secret import SecretKey
 
-        apps, _ = Apps(database, SecretKey(settings.secret_key, Path(settings.data))).readable()
-    found = [app.secret for app in apps if app.app_key == app_key]
-    if not found:
-        raise click.UsageError(f"no app in the database has the app_key {app_key!r}: give --secret")
-    return found[0]
+        key = SecretKey(settings.secret_key, Path(settings.data))
+        for app, token in Apps(database, key).sealed():
+            if app.app_key == app_key:
+                return key.decrypt(token)
+    raise click.UsageError(f"no app in the database has the app_key {app_key!r}: give --secret")

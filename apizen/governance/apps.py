@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -16,13 +16,20 @@ from apizen.governance.error import RecordError, SecretError
 from apizen.governance.record import App
 from apizen.governance.secret import SecretKey
 
-__all__ = ["Apps"]
+__all__ = ["Apps", "Sealed"]
 
 _table = tables.app
 
 
+class Sealed(NamedTuple):
+    """An app without its secret, and the secret as it is stored, which `SecretKey.decrypt` takes."""
+
+    app: App
+    token: str
+
+
 class Apps:
-    """Makes and finds apps. Their secrets are in the clear only in what `create`, `rotate` and `readable` give.
+    """Makes and finds apps. Their secrets are in the clear only in what `create` and `rotate` give.
 
     >>> import contextlib, tempfile
     >>> from pathlib import Path
@@ -79,18 +86,11 @@ class Apps:
             connection.execute(_table.update().where(_table.c.name == name).values(values))
         return app._replace(secret=secret)
 
-    def readable(self) -> tuple[list[App], dict[str, SecretError]]:
-        """The apps with their secrets, and the names of those whose secret can't be decrypted, with the reason."""
-        apps: list[App] = []
-        unreadable: dict[str, SecretError] = {}
+    def sealed(self) -> list[Sealed]:
+        """Every app, by name, with its secret as it is stored."""
         with self._database.reading() as connection:
-            rows = connection.execute(sa.select(_table)).all()
-        for row in rows:
-            try:
-                apps.append(_app(row)._replace(secret=self._key.decrypt(row.secret)))
-            except SecretError as error:
-                unreadable[row.name] = error
-        return apps, unreadable
+            rows = connection.execute(sa.select(_table).order_by(_table.c.name))
+            return [Sealed(_app(row), row.secret) for row in rows]
 
     def _check_key(self, connection: sa.Connection) -> None:
         """A key that decrypts none of the secrets is the wrong one: the servers have another."""

@@ -89,11 +89,14 @@ class Control(Service):
             return "maintenance"
         return "" if self.directory.known else "the database of apps and bans could not be read"
 
-    async def start(self) -> None:
+    def prepare(self) -> None:
         try:
-            await asyncio.to_thread(self.directory.load)
+            self.directory.load()
         except SettingsError as error:
             raise StartError(str(error)) from error
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self.prepare)
         self._watches = [asyncio.create_task(self.directory.watch())]
         if "_lockout" in self.__dict__:
             self._watches.append(asyncio.create_task(self._lockout.watch()))
@@ -134,7 +137,7 @@ class Control(Service):
             return FileCounters(Path(settings.data) / "counters")
         from apizen.governance.counters import MemoryCounters
 
-        return MemoryCounters()
+        return MemoryCounters(Path(settings.data) / "claims")
 
     @cached_property
     def _lockout(self) -> Lockout:

@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from apizen.governance import migrations, tables
 from apizen.governance.error import DatabaseError
-from apizen.governance.folder import database_file, make_folder
+from apizen.governance.folder import database_file, make_file, make_folder
 from apizen.settings import SettingsError
 
 __all__ = ["Database", "State"]
@@ -57,6 +57,8 @@ class Database:
         if not url:
             make_folder(data)
         database = cls(_engine(found))
+        if database.file is not None and not str(database.file).startswith("file:"):
+            make_file(database.file)  # SQLite gives its further files the mode of this one
         try:
             database._upgrade()
         except BaseException:

@@ -38,7 +38,7 @@ class Directory:
     def __init__(self, database: str, data: str | Path, secret_key: str = "") -> None:
         #: False until the database could be read once.
         self.known = False
-        self._source = (database, Path(data), secret_key)
+        self._reader = Reader(database, Path(data), secret_key)
         self._snapshot: Snapshot = NOTHING
         self._complaints = Seldom(logging.getLogger(__name__), _SILENT_SECONDS)
 
@@ -50,6 +50,10 @@ class Directory:
     def find(self, app_key: str) -> App | None:
         """The app of a key, a disabled one too."""
         return self._snapshot.apps.get(app_key)
+
+    def is_unreadable(self, app_key: str) -> bool:
+        """Whether `find` lacks an app that may call because its secret can't be decrypted now."""
+        return app_key in self._snapshot.unreadable
 
     def ban_of(self, address: str) -> Ban | None:
         """A ban that an address falls under."""
@@ -63,12 +67,16 @@ class Directory:
         return next((ban for ban in over if ban.holds(now)), None)
 
     def load(self) -> None:
-        """Reads the database. Raises SettingsError for a URL that can't be one; what else fails is logged."""
-        reader = Reader(*self._source)
+        """Reads the database. Raises SettingsError for a URL that can't be one; what else fails is logged.
+
+        It may be called before a fork and again after it: nothing stays open. Where the database fails after the
+        fork, what was read before stands, unless another process has read something newer: then nothing is known.
+        """
         try:
-            self._refresh(reader)
+            if not self._refresh():
+                self.known = self.known and not self._reader.outdated
         finally:
-            reader.close()
+            self._reader.close()
 
     async def watch(self) -> None:
         """Notices changes within two seconds, until it is cancelled."""
@@ -81,20 +89,21 @@ class Directory:
             stop.set()
 
     def _look(self, stop: threading.Event) -> None:
-        reader = Reader(*self._source)
         while not stop.wait(_LOOK_SECONDS):
             try:
-                self._refresh(reader)
+                self._refresh()
             except Exception as error:  # it must look again whatever happens
                 self._complaints.warning("%s", "".join(traceback.format_exception(error)))
-        reader.close()
+        self._reader.close()
 
-    def _refresh(self, reader: Reader) -> None:
+    def _refresh(self) -> bool:
+        """Reads what is new; whether that could be done."""
         try:
-            snapshot = reader.read()
+            snapshot = self._reader.read()
         except GovernanceError as error:
             self._complaints.warning("the apps and bans can't be read: %s", error)
-            return
+            return False
         if snapshot is not None:
             self._snapshot = snapshot
             self.known = True
+        return True

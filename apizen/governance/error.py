@@ -4,7 +4,7 @@ Exception
 └── GovernanceError
     ├── SecretError      a key that can't be had, or is not the one that it was
     ├── DatabaseError    a database that can't be reached, read or brought up to date
-    ├── FolderError      a data folder that can't be made
+    ├── FolderError      a data folder that can't be made or searched
     └── RecordError      a name that is unknown, or taken
 """
 
@@ -26,7 +26,7 @@ class DatabaseError(GovernanceError):
 
 
 class FolderError(GovernanceError):
-    """A data folder that can't be made."""
+    """A data folder that can't be made or searched."""
 
 
 class RecordError(GovernanceError):

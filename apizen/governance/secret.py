@@ -22,7 +22,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from apizen.governance.error import SecretError
-from apizen.governance.folder import key_file, make_folder
+from apizen.governance.folder import exists, key_file, make_folder
 
 __all__ = ["SecretKey"]
 
@@ -42,7 +42,7 @@ class SecretKey:
 
     def encrypt(self, secret: str) -> str:
         """Encrypts, and makes the key file where there is no key yet. Raises `SecretError`."""
-        if not self._secret_key and not self._file.exists():
+        if not self._secret_key and not exists(self._file):
             _make(self._file)
         return self._loaded().encrypt(secret.encode()).decode()
 
@@ -76,7 +76,9 @@ def _fernet_of(secret_key: str) -> Fernet:
     try:
         return Fernet(secret_key)
     except ValueError:
-        derived = Scrypt(salt=_SALT, length=32, n=2**14, r=8, p=1).derive(secret_key.encode())
+        # Bytes that are no UTF-8 count as they were given.
+        passphrase = secret_key.encode("utf-8", "surrogateescape")
+        derived = Scrypt(salt=_SALT, length=32, n=2**14, r=8, p=1).derive(passphrase)
         return Fernet(base64.urlsafe_b64encode(derived))
 
 

@@ -101,6 +101,8 @@ class SignedCalls:
             self._pass_unchecked("the apps could not be read")
             return None
         app = self._directory.find(app_key)
+        if app is None and self._directory.is_unreadable(app_key):
+            raise ApiSysExceptions.service_busy("暂时无法验证签名", headers={"Retry-After": _RETRY_AFTER})
         if app is None or not app.enabled:
             return self._fail(admission, ApiSysExceptions.invalid_app_key())
         return self._check_app(admission, app, timestamp)

@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import mmap
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from apizen.governance.error import DatabaseError
-from apizen.governance.folder import database_file
+from apizen.governance.error import DatabaseError, SecretError
+from apizen.governance.folder import database_file, exists
 from apizen.governance.record import App, Ban
 
 if TYPE_CHECKING:
+    from apizen.governance.apps import Sealed
     from apizen.governance.database import Database
+    from apizen.governance.secret import SecretKey
 
 __all__ = ["NOTHING", "BanIndex", "Reader", "Snapshot"]
 
@@ -54,20 +57,26 @@ class BanIndex:
 
 
 class Snapshot(NamedTuple):
-    """All that calls are checked against. ``apps`` are by app_key; ``bans`` is None where nobody is banned."""
+    """All that calls are checked against. ``bans`` is None where nobody is banned.
+
+    ``apps`` are by app_key. ``unreadable`` are the app_keys of those apps that may call, but whose secret can't be
+    decrypted now, and could not be before: nobody can tell whether their calls are theirs.
+    """
 
     apps: Mapping[str, App]
+    unreadable: frozenset[str]
     bans: BanIndex | None
     maintenance: str | None
 
 
-NOTHING = Snapshot({}, None, None)
+NOTHING = Snapshot({}, frozenset(), None, None)
 
 
 class Reader:
-    """Reads a database again and again; it stays open in between. For one thread.
+    """Reads a database again and again; it stays open in between. For one thread at a time.
 
-    Where the database is the file in the data folder, it is not made here: until a command does, it is empty.
+    Where the database is the file in the data folder, it is not made here: until a command does, it is empty. A
+    file that was there once and has gone is an error, in the processes that are forked from this one, too.
     """
 
     def __init__(self, url: str, data: Path, secret_key: str) -> None:
@@ -75,9 +84,19 @@ class Reader:
         self._data = data
         self._secret_key = secret_key
         self._database: Database | None = None
+        self._path: Path | None = None
         self._file: tuple[int, int] | None = None
         self._revision: int | None = None
-        self._seen = False
+        self._secrets = _Secrets()
+        # One more than the revision that was read last, here and in any process of the same parent; 0 for none.
+        # In memory that they share: a worker that is started again must know what others have seen.
+        self._seen_here = 0
+        self._seen = memoryview(mmap.mmap(-1, 8)).cast("q")
+
+    @property
+    def outdated(self) -> bool:
+        """Whether another process has read something else since this one read."""
+        return self._seen[0] != self._seen_here
 
     def read(self) -> Snapshot | None:
         """What is there now; None where nothing has changed since. Raises `GovernanceError`."""
@@ -85,14 +104,16 @@ class Reader:
         if database is None:
             return NOTHING
         state = database.state()
-        if state.revision == self._revision:
+        if state.revision == self._revision and not self._secrets.helped_by(self._key()):
             return None
         snapshot = self._snapshot(database, state.maintenance)
         # Read before the rest: what changes meanwhile has a revision of its own, and is found next time.
         self._revision = state.revision
+        self._seen[0] = self._seen_here = state.revision + 1
         return snapshot
 
     def close(self) -> None:
+        """Closes the database; the next `read` opens it again, and gives what is there."""
         self._revision = None
         if self._database is not None:
             self._database.close()
@@ -103,28 +124,75 @@ class Reader:
             self.close()  # another file has taken its place
         if self._database is not None:
             return self._database
-        file = database_file(self._data)
-        if not self._url and not file.exists():
-            if self._seen:
+        file = self._path or (None if self._url else database_file(self._data))
+        if file is not None and not exists(file):
+            if self._seen[0]:
                 raise DatabaseError(f"{file} has gone")
             return None
         from apizen.governance.database import Database  # heavy: only where there is something to read
 
         self._database = Database.open(self._url, self._data)
         self._file = _identity(self._database.file)
-        self._seen = True
+        self._path = self._database.file if self._file else None
         return self._database
+
+    def _key(self) -> SecretKey:
+        from apizen.governance.secret import SecretKey
+
+        return SecretKey(self._secret_key, self._data)  # made anew: its file may be another one now
 
     def _snapshot(self, database: Database, maintenance: str | None) -> Snapshot:
         from apizen.governance.apps import Apps
         from apizen.governance.bans import Bans
-        from apizen.governance.secret import SecretKey
 
-        apps, unreadable = Apps(database, SecretKey(self._secret_key, self._data)).readable()
-        for name, reason in unreadable.items():
-            logger.error("the calls of app %r are refused: %s", name, reason)
+        key = self._key()
+        apps, unreadable = self._secrets.unseal(Apps(database, key).sealed(), key)
         bans = Bans(database).all()
-        return Snapshot({app.app_key: app for app in apps}, BanIndex(bans) if bans else None, maintenance)
+        keys = frozenset(app.app_key for app in unreadable if app.enabled)
+        return Snapshot({app.app_key: app for app in apps}, keys, BanIndex(bans) if bans else None, maintenance)
+
+
+class _Secrets:
+    """Decrypts secrets, and remembers them: a key that is gone for a while takes no app away."""
+
+    def __init__(self) -> None:
+        self._by_token: dict[str, str] = {}
+        self._unreadable: list[str] = []
+        self._said: set[str] = set()
+
+    def unseal(self, sealed: Iterable[Sealed], key: SecretKey) -> tuple[list[App], list[App]]:
+        """The apps with their secrets, and without those whose secret can't be had. Logs why, each time once."""
+        found: dict[str, str] = {}
+        apps, unreadable, tokens, lines = [], [], [], set()
+        for app, token in sealed:
+            try:
+                found[token] = key.decrypt(token)
+            except SecretError as error:
+                if token in self._by_token:
+                    found[token] = self._by_token[token]
+                    lines.add(f"the secret of app {app.name!r} that was read before is used: {error}")
+                else:
+                    unreadable.append(app)
+                    tokens.append(token)
+                    lines.add(f"the calls of app {app.name!r} are refused: {error}")
+            if token in found:
+                apps.append(app._replace(secret=found[token]))
+        for line in sorted(lines - self._said):
+            logger.error("%s", line)
+        self._by_token, self._unreadable, self._said = found, tokens, lines
+        return apps, unreadable
+
+    def helped_by(self, key: SecretKey) -> bool:
+        """Whether a key decrypts a secret that could not be had."""
+        return any(_decrypts(key, token) for token in self._unreadable)
+
+
+def _decrypts(key: SecretKey, token: str) -> bool:
+    try:
+        key.decrypt(token)
+    except SecretError:
+        return False
+    return True
 
 
 def _identity(file: Path | None) -> tuple[int, int] | None:

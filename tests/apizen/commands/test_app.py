@@ -91,10 +91,25 @@ WRONG: list[tuple[list[str], int, str]] = [
         (
             ["create", "x", "--rate", rate],
             2,
-            f"Error: Invalid value for '--rate': {rate!r} is no rate, as 100/minute or 5 per 10 second",
+            "Error: Invalid value for '--rate': a rate is written as 100/minute or 5/10 seconds, with second, minute, "
+            f"hour or day, not {rate!r}",
         )
-        for rate in ("", "fast", "0/minute", "-1/minute", "100", "1/second;2/minute", "100/fortnight")
+        for rate in ("", "fast", "-1/minute", "100", "1/second;2/minute", "100/fortnight", "\udcff")
     ),
+    *(
+        (
+            ["create", "x", "--rate", rate],
+            2,
+            "Error: Invalid value for '--rate': a rate must be of 1 to 1000000000 calls in 1 second to 366 days, "
+            f"not {rate!r}",
+        )
+        for rate in ("0/minute", "5 per 400 days", "5 per 0 minutes", "2000000000/second")
+    ),
+    *(
+        ([command, "\udcff"], 2, r"Error: Invalid value for 'NAME': '\udcff' is not UTF-8")
+        for command in ("show", "disable", "enable", "rotate")
+    ),
+    (["create", "x", "--methods", "a,\udcff"], 2, r"Error: Invalid value for '--methods': 'a,\udcff' is not UTF-8"),
 ]
 
 

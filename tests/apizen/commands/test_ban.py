@@ -85,6 +85,7 @@ WRONG = [
     (["remove", "10.0.0.0/33"], 2, NO_NETWORK.format("10.0.0.0/33")),
     (["add"], 2, "Error: Missing argument 'CIDR'."),
     (["add", "::1", "--until", "soon"], 2, f"Error: Invalid value for '--until': {NO_TIME.format('soon')}"),
+    (["add", "::1", "--reason", "\udcff"], 2, r"Error: Invalid value for '--reason': '\udcff' is not UTF-8"),
     (["add", "::1", "--secret-key", "x"], 2, "Error: No such option '--secret-key'."),
     (
         ["remove", "192.0.2.7"],

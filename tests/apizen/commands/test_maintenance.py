@@ -36,6 +36,7 @@ WRONG = [
     (["of"], "Error: Invalid value for '[on|off]': 'of' is not one of 'on', 'off'."),
     (["off", "--message", "x"], "Error: --message goes with on"),
     (["--message", "x"], "Error: --message goes with on"),
+    (["on", "--message", "\udcff"], r"Error: Invalid value for '--message': '\udcff' is not UTF-8"),
     (["--port", "80"], "Error: No such option '--port'."),
 ]
 

@@ -85,6 +85,16 @@ def test_sign_with_the_secret_of_an_app(tmp_path: Path) -> None:
     assert app.secret not in found.output
 
 
+def test_sign_with_another_key_says_so(tmp_path: Path) -> None:
+    with closing(Database.open("", tmp_path)) as database:
+        app = Apps(database, SecretKey("", tmp_path)).create("shop")
+    found = run("--data", str(tmp_path), "--secret-key", "another", f"app_key={app.app_key}", "a=1")
+    assert (found.exit_code, found.output) == (
+        1,
+        "Error: the secrets were encrypted with another key than the one of the setting secret_key\n",
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

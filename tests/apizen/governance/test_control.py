@@ -73,6 +73,14 @@ def test_entry_with_a_problem(entry: dict[str, Any], reason: str) -> None:
         ({"trusted_proxies": ("office",)}, r"'office' is no address and no network"),
         ({"fail_open": ("rat",)}, r"fail_open: 'rat' has no store, did you mean 'rate'\?"),
         ({"access_log": "../log"}, r"access_log must be stdout, off or the name of a file, not '\.\./log'"),
+        ({"access_log": ".."}, r"access_log must be stdout, off or the name of a file, not '\.\.'"),
+        *(
+            (
+                {"access_log": name},
+                f"access_log can't be '{name}', which is the name of another file in the data folder",
+            )
+            for name in ("secret.key", "apizen.db", "apizen.db-wal", "counters", "claims")
+        ),
         ({"access_log": ""}, r"access_log must be stdout, off or the name of a file, not ''"),
         ({"data": ""}, r"data must be the name of a folder"),
         ({"workers": 0}, r"workers must be at least 1, not 0"),

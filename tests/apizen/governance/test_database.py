@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import sys
 import threading
@@ -52,6 +53,19 @@ def test_the_data_folder_is_for_its_owner_alone(data: Path) -> None:
     assert {path.name for path in data.iterdir()} == {"apizen.db"}
 
 
+@pytest.mark.parametrize("url", ["", "sqlite:///{data}/apizen.db"])
+def test_the_files_are_for_their_owner_alone(url: str, data: Path) -> None:
+    data.mkdir(0o755)
+    mask = os.umask(0)
+    try:
+        with closing(Database.open(url.format(data=data), data)) as database:
+            database.set_maintenance("")
+            modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in data.iterdir()}
+    finally:
+        os.umask(mask)
+    assert modes == dict.fromkeys(("apizen.db", "apizen.db-wal", "apizen.db-shm"), "0o600")
+
+
 def test_postgresql_leaves_nothing_in_the_data_folder(postgresql_server: str, data: Path) -> None:
     Database.open(postgresql_server, data).close()
     assert not data.exists()
@@ -95,12 +109,12 @@ def test_disabled_and_enabled(apps: Apps) -> None:
     assert apps.find("shop").enabled is True
 
 
-def test_rotated(apps: Apps) -> None:
+def test_rotated(apps: Apps, data: Path) -> None:
     made = apps.create("shop")
     rotated = apps.rotate("shop")
     assert (rotated.app_key, len(rotated.secret), rotated.secret == made.secret) == (made.app_key, 32, False)
-    (readable,), unreadable = apps.readable()
-    assert (readable.secret, unreadable) == (rotated.secret, {})
+    (sealed,) = apps.sealed()
+    assert SecretKey("", data).decrypt(sealed.token) == rotated.secret
 
 
 REFUSED: list[tuple[Callable[[Apps], Any], str]] = [
@@ -135,11 +149,8 @@ def test_another_key_makes_no_apps_but_gives_new_secrets(apps: Apps, database: D
         "the secrets were encrypted with another key than the one of the setting secret_key; "
         "set the right key, or rotate the secret of each app"
     )
-    readable, unreadable = other.readable()
-    assert (readable, list(unreadable)) == ([], ["old"])
-    other.rotate("old")
-    other.create("new")
-    assert [app.name for app in other.readable()[0]] == ["old", "new"]
+    old, new = other.rotate("old"), other.create("new")
+    assert [SecretKey("another", data).decrypt(token) for app, token in other.sealed()] == [new.secret, old.secret]
 
 
 def test_secrets_are_encrypted_at_rest(data: Path) -> None:
@@ -258,10 +269,11 @@ def test_processes_at_once_on_a_fresh_database(url: str, tmp_path: Path) -> None
     with ThreadPoolExecutor(8) as processes:
         made = list(processes.map(create, range(8)))
     with closing(Database.open(url, tmp_path / "data")) as database:
-        readable, unreadable = Apps(database, SecretKey("", tmp_path / "data")).readable()
-        assert unreadable == {}
-        assert {app.app_key: app.secret for app in readable} == {app["app_key"]: app["secret"] for app in made}
-        assert len(readable) == database.state().revision == 8
+        key = SecretKey("", tmp_path / "data")
+        sealed = Apps(database, key).sealed()
+        secrets = {app.app_key: key.decrypt(token) for app, token in sealed}
+        assert secrets == {app["app_key"]: app["secret"] for app in made}
+        assert len(sealed) == database.state().revision == 8
 
 
 def test_one_name_made_by_several_at_once_is_made_once(url: str, data: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 import random
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -196,6 +198,7 @@ def test_a_secret_that_cannot_be_decrypted_is_one_app_less(
     directory = loaded(url, data)
     assert directory.find(made.app_key) is not None
     assert directory.find(foreign.app_key) is None
+    assert [directory.is_unreadable(app.app_key) for app in (made, foreign)] == [False, True]
     assert [record.getMessage() for record in caplog.records] == [
         "the calls of app 'foreign' are refused: the secrets were encrypted with another key than the one of "
         f"{data}/secret.key"
@@ -207,8 +210,131 @@ def test_without_its_key_no_app_may_call(apps: Apps, url: str, data: Path, caplo
     (data / "secret.key").unlink()
     directory = loaded(url, data)
     assert (directory.known, directory.find(made.app_key)) == (True, None)
+    assert directory.is_unreadable(made.app_key)
+    assert not directory.is_unreadable("1")
     assert f"there is no key to read the secrets with: {data}/secret.key is missing" in caplog.text
     assert not (data / "secret.key").exists()
+
+
+def test_a_key_that_is_gone_for_a_while_takes_no_app_away(
+    apps: Apps, database: Database, url: str, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, other = apps.create("shop"), apps.create("other")
+    token = SecretKey("another", data).encrypt("secret")
+    directory = loaded(url, data)
+    with watching(directory):
+        (data / "secret.key").rename(data / "away")
+        Bans(database).add("192.0.2.7")
+        assert until(lambda: directory.ban_of("192.0.2.7") is not None)
+        assert getattr(directory.find(made.app_key), "secret", "") == made.secret
+        assert not directory.is_unreadable(made.app_key)
+        # What was read before is no longer the secret of an app that has got another one.
+        with database.writing() as connection:
+            connection.execute(tables.app.update().where(tables.app.c.name == "other").values(secret=token))
+        assert until(lambda: directory.is_unreadable(other.app_key))
+        assert directory.find(other.app_key) is None
+        assert getattr(directory.find(made.app_key), "secret", "") == made.secret
+    missing = f"there is no key to read the secrets with: {data}/secret.key is missing"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the secret of app 'other' that was read before is used: {missing}",
+        f"the secret of app 'shop' that was read before is used: {missing}",
+        f"the calls of app 'other' are refused: {missing}",
+    ]
+
+
+def test_a_key_that_is_put_back_helps_without_a_change(
+    apps: Apps, url: str, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, disabled = apps.create("shop"), apps.create("old")
+    apps.enable("old", False)
+    (data / "secret.key").rename(data / "away")
+    directory = loaded(url, data)
+    with watching(directory):
+        time.sleep(0.5)  # some more looks
+        assert directory.is_unreadable(made.app_key)
+        assert not directory.is_unreadable(disabled.app_key)  # its calls are refused in any case
+        assert len(caplog.records) <= 4  # two lines by load, two by the first look
+        (data / "away").rename(data / "secret.key")
+        assert until(lambda: directory.find(made.app_key) is not None)
+        assert getattr(directory.find(made.app_key), "secret", "") == made.secret
+        assert not directory.is_unreadable(made.app_key)
+
+
+def in_fork(look: Callable[[], Any]) -> Any:
+    """What a function gives in a fork of this process."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(writing, json.dumps(look()).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with open(reading, "rb") as pipe:  # noqa: PTH123 (a descriptor)
+        return json.loads(pipe.read())
+
+
+def remove(data: Path) -> None:
+    for file in data.glob("apizen.db*"):
+        file.unlink()
+
+
+def state_of(directory: Directory) -> tuple[bool, bool]:
+    """Whether anything is known, and whether 192.0.2.7 is banned, when it is read again."""
+    directory.load()
+    return directory.known, directory.ban_of("192.0.2.7") is not None
+
+
+@pytest.mark.parametrize("by_url", [False, True])
+def test_bans_outlive_the_file_they_were_read_from(by_url: bool, data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with closing(Database.open("", data)) as database:
+        Bans(database).add("192.0.2.7")
+    directory = loaded(f"sqlite:///{data}/apizen.db" if by_url else "", data)
+    remove(data)
+    with watching(directory):
+        assert until(lambda: f"the apps and bans can't be read: {data}/apizen.db has gone" in caplog.text)
+        time.sleep(0.5)  # some more looks
+        assert directory.known
+        assert directory.ban_of("192.0.2.7") is not None
+    assert in_fork(lambda: state_of(directory)) == [True, True]
+    assert len(caplog.records) == 1
+    assert not list(data.glob("apizen.db*"))
+
+
+@pytest.mark.parametrize("there_at_first", [False, True])
+def test_a_worker_knows_that_it_does_not_know_what_others_have_read(there_at_first: bool, data: Path) -> None:
+    if there_at_first:
+        Database.open("", data).close()
+    directory = loaded("", data)
+    with closing(Database.open("", data)) as database:
+        Bans(database).add("192.0.2.7")
+    assert in_fork(lambda: state_of(directory)) == [True, True]
+    remove(data)
+    assert in_fork(lambda: state_of(directory)) == [False, False]
+    with closing(Database.open("", data)) as database:
+        Bans(database).add("192.0.2.7")
+    assert in_fork(lambda: state_of(directory)) == [True, True]
+
+
+def test_nothing_stays_open_for_a_fork(apps: Apps, url: str, data: Path) -> None:
+    def descriptors() -> set[str]:
+        folder = Path("/proc/self/fd")
+        return {str(path.readlink()) for path in folder.iterdir() if path.is_symlink()}
+
+    apps.create("shop")
+    before = descriptors()
+    directory = loaded(url, data)
+    assert descriptors() <= before
+    assert in_fork(lambda: [directory.load(), directory.known]) == [None, True]
+
+
+def test_a_folder_that_cannot_be_searched(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    directory = loaded("", tmp_path / ("x" * 300))
+    assert directory.known is False
+    assert caplog.messages == [
+        f"the apps and bans can't be read: the data folder {tmp_path}/{'x' * 300} can't be searched: File name too long"
+    ]
 
 
 def test_what_fails_keeps_the_last_snapshot_and_is_said_once(

@@ -59,7 +59,7 @@ def test_processes_at_once_end_with_one_key(data: Path, tmp_path: Path) -> None:
 FERNET = Fernet.generate_key().decode()
 
 
-@pytest.mark.parametrize("secret_key", [FERNET, "correct horse battery staple", "密码", "x"])
+@pytest.mark.parametrize("secret_key", [FERNET, "correct horse battery staple", "密码", "x", "\udcff"])
 def test_the_setting_is_the_key_on_every_machine(secret_key: str, tmp_path: Path) -> None:
     token = SecretKey(secret_key, tmp_path / "here").encrypt("helloworld")
     assert SecretKey(secret_key, tmp_path / "there").decrypt(token) == "helloworld"
@@ -127,6 +127,12 @@ def test_no_folder_for_the_key(tmp_path: Path) -> None:
         SecretKey("", tmp_path / "file" / "data").encrypt("helloworld")
     assert str(caught.value) == f"the data folder {tmp_path}/file/data can't be made: Not a directory"
     assert isinstance(caught.value, GovernanceError)
+
+
+def test_a_folder_that_cannot_be_searched(tmp_path: Path) -> None:
+    with pytest.raises(FolderError) as caught:
+        SecretKey("", tmp_path / ("x" * 300)).encrypt("helloworld")
+    assert str(caught.value) == f"the data folder {tmp_path}/{'x' * 300} can't be searched: File name too long"
 
 
 def test_a_key_that_another_process_makes_at_this_moment(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
