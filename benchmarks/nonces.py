@@ -31,7 +31,7 @@ class _Clock:
 def main(claims: int) -> None:
     """Claims, and prints the memory before, and after each of the times."""
     clock = _Clock()
-    counters = MemoryCounters(clock)
+    counters = MemoryCounters(clock=clock)
     curve = [(0, cost_of(os.getpid()).megabytes)]
     for time in range(_TIMES):
         for number in range(claims):

@@ -13,15 +13,18 @@ Decision(allowed=True, remaining=99, reset=60.0)
 from __future__ import annotations
 
 import ipaddress
+import mmap
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import limits
 
 from apizen.governance.digest_table import DigestTable, MemoryPages, TableFull, digest_of
+from apizen.governance.owned_file import CAN_OWN, OwnedFileError, owned
 from apizen.governance.window import Decision, Window, decide
 
 __all__ = [
@@ -50,6 +53,10 @@ MOST_LOCKS = 8192
 #: which are remembered for 10 minutes: 2000 such calls a second, for as long as they come.
 CLAIM_BUCKETS = 32_768
 _SWEPT_AT_ONCE = 500
+# Changes with the layout: a file of another one is made anew.
+_CLAIMS_HEADER = b"apizen claims 1\n"
+_CLAIMS_AT = 4096
+_SECONDS_OF_REST = 1.0
 
 
 class CountersError(Exception):
@@ -131,18 +138,24 @@ class MemoryCounters:
     Memory is bounded: 48 MB of claims and some 400 bytes (at most 2 KB) for each of 200 000 callers, who are
     forgotten when they were idle for their window. What is live is never forgotten for something new: a full
     store raises `CountersError`.
+
+    With a path, the claims lie in a file: a call that was seen before a restart is known after it. The file is
+    made and taken with the first claim; where it can't be had, there are no claims.
     """
 
     shared = False
     waits = False
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path | None = None, clock: Callable[[], float] = time.time) -> None:
+        self._path = path if CAN_OWN else None
         self._clock = clock
         # For each length of a window its callers, who called last at the end: the idle ones come first.
         self._windows: dict[tuple[int, int], OrderedDict[str, Window]] = {}
         self._held = 0
         self._sweep_at = 0.0
-        self._claims = DigestTable(MemoryPages(DigestTable.size(CLAIM_BUCKETS)), CLAIM_BUCKETS)
+        self._claims: DigestTable | None = None
+        self._claims_file: mmap.mmap | None = None
+        self._rests_until = 0.0
         self._locks: dict[str, float] = {}
 
     def hit(self, limit: limits.RateLimitItem, key: str) -> Decision:
@@ -192,13 +205,30 @@ class MemoryCounters:
 
     def claim_all(self, keys: Sequence[str], seconds: float) -> bool:
         now = self._clock()
+        claims = self._claims or self._open_claims()
         try:
             for key in keys:
-                if not self._claims.claim(digest_of(key), now, now + seconds):
+                if not claims.claim(digest_of(key), now, now + seconds):
                     return False
         except TableFull:
             raise CountersError("too many claims are remembered already") from None
         return True
+
+    def _open_claims(self) -> DigestTable:
+        """Takes the file, unless that failed a moment ago: on a full disk it takes a while."""
+        size = DigestTable.size(CLAIM_BUCKETS)
+        if self._path is None:
+            self._claims = DigestTable(MemoryPages.anonymous(size), CLAIM_BUCKETS)
+            return self._claims
+        if time.monotonic() < self._rests_until:
+            raise CountersError(f"{self._path} could not be used a moment ago")
+        try:
+            self._claims_file = owned(self._path, _CLAIMS_HEADER, _CLAIMS_AT + size)
+        except OwnedFileError as error:
+            self._rests_until = time.monotonic() + _SECONDS_OF_REST
+            raise CountersError(str(error)) from error
+        self._claims = DigestTable(MemoryPages(self._claims_file), CLAIM_BUCKETS, _CLAIMS_AT)
+        return self._claims
 
     def lock(self, key: str, seconds: float) -> None:
         if len(self._locks) >= MOST_LOCKS:
@@ -212,4 +242,6 @@ class MemoryCounters:
         return {key: until for key, until in self._locks.items() if until > now}
 
     def close(self) -> None:
-        """Nothing to close."""
+        if self._claims_file is not None:
+            self._claims_file.close()
+            self._claims = self._claims_file = None

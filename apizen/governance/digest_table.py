@@ -6,7 +6,7 @@ to one of two places that its digest names, where one of them is free, so that n
 A bucket without a free place takes no new key: what is remembered is never given up for it. That begins at
 about two thirds of all places.
 
->>> table = DigestTable(MemoryPages(DigestTable.size(4)), buckets=4)
+>>> table = DigestTable(MemoryPages.anonymous(DigestTable.size(4)), buckets=4)
 >>> [table.claim(digest_of('nonce'), now, until=160) for now in (100, 159, 160)]
 [True, False, True]
 >>> place = table.find(digest_of('caller'), now=100)
@@ -55,13 +55,20 @@ class Pages(Protocol):
 
 
 class MemoryPages:
-    """Pages of this process; what was never written takes no memory."""
+    """Pages in the memory of this process."""
 
     __slots__ = ("_bytes",)
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._bytes = memory
+
+    @classmethod
+    def anonymous(cls, size: int) -> MemoryPages:
+        """Pages of zeros. What was never written takes no memory."""
         # Not a bytearray, which writes all of its zeros at once.
-        self._bytes = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if hasattr(mmap, "MAP_PRIVATE"):
+            return cls(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        return cls(mmap.mmap(-1, size))  # Windows
 
     def read(self, offset: int, size: int) -> bytes:
         return self._bytes[offset : offset + size]

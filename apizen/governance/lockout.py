@@ -45,7 +45,8 @@ class Lockout:
     """Who is locked out: by an address, ``address:192.0.2.7``, or an app, ``app:12345678``.
 
     ``limit`` failures, as ``20/minute``, lock a caller out for ``seconds``; an empty limit locks nobody out.
-    An IPv6 network of 64 bits is one caller. While the store fails, failures are not counted.
+    An IPv6 network of 64 bits is one caller. An unknown address, ``address:``, is none: it would lock out all
+    whose address is unknown. While the store fails, failures are not counted.
     """
 
     def __init__(self, counters: Counters, limit: str, seconds: float) -> None:
@@ -74,7 +75,8 @@ class Lockout:
         """
         if self._limit is None:
             return None
-        return begun(self._counters, self._count(self._limit, [_caller(key) for key in keys]))
+        callers = [_caller(key) for key in keys if key != _ADDRESS]
+        return begun(self._counters, self._count(self._limit, callers))
 
     async def _count(self, limit: RateLimitItem, callers: list[str]) -> None:
         exceeded = False

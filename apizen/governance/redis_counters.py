@@ -1,7 +1,8 @@
 """Counters in Redis, for several machines.
 
-Every answer is awaited, for a second at most. After a failure nothing is asked for a second: calls are told at
-once instead of waiting one after the other; then one of them tries again while the others are still told.
+Every answer is awaited, for a second at most. Where none comes, nothing is asked for a second: calls are told at
+once instead of waiting one after the other; then one of them tries again while the others are still told. An
+answer that is an error, as for a key of another type, fails that call only.
 
 What belongs together is one script, which Redis runs as a whole and by its own clock, so machines whose
 clocks differ count alike. All keys begin with ``apizen:``. Redis must not evict them (``maxmemory-policy
@@ -19,7 +20,9 @@ import limits
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from apizen.governance.counters import CountersError, Decision, Hit
 from apizen.governance.digest_table import digest_of
@@ -179,7 +182,8 @@ class RedisCounters:
             async with asyncio.timeout(_SECONDS_OF_WAITING):
                 answer = await question()
         except (RedisError, OSError) as error:
-            self._rests_until = time.monotonic() + _SECONDS_OF_REST
+            silent = isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError))
+            self._rests_until = time.monotonic() + _SECONDS_OF_REST if silent else 0.0
             raise CountersError(f"Redis: {type(error).__name__}: {error}") from error
         finally:
             if failed_before:

@@ -338,3 +338,14 @@ def test_a_store_that_fails(machines: tuple[list[Program], dict[str, str], Redis
     assert {programs[0].get(f"v=bank-1&method=bank.limited&account={n}").meta[0] for n in range(120)} == {1000}
     store.start()
     assert until(lambda: caller.call(nonce=str(time.monotonic())).meta[0] == 1000)
+
+
+@alone_or_not
+def test_a_replay_after_a_restart(teller: dict[str, str], tmp_path: Path, workers: int) -> None:
+    (tmp_path / "bank.py").write_text(BANK, "utf-8")
+    options = ["--methods", "bank", "--workers", str(workers)]
+    with running(*options, cwd=tmp_path) as program:
+        sent = Caller(program, teller).query(nonce="once")
+        assert program.get(sent).meta[0] == 1000
+    with running(*options, cwd=tmp_path) as restarted:
+        assert restarted.get(sent).meta == (1032, "重复的请求")

@@ -13,7 +13,7 @@ from apizen.governance.file_counters import FileCounters
 from apizen.governance.redis_counters import RedisCounters
 from tests.services import redis
 
-NAMES = ("memory", "file", "redis")
+NAMES = ("memory", "memory and claims in a file", "file", "redis")
 
 
 class Store:
@@ -33,6 +33,12 @@ class Store:
         return self._runner.run(ask())
 
 
+def _made(name: str, folder: Path) -> Counters:
+    if name == "file":
+        return FileCounters(folder / "counters")
+    return MemoryCounters(None if name == "memory" else folder / "claims")
+
+
 @contextmanager
 def store_of(name: str, folder: Path) -> Iterator[Store]:
     with asyncio.Runner() as runner:
@@ -42,6 +48,6 @@ def store_of(name: str, folder: Path) -> Iterator[Store]:
                 yield store
                 store.close()
             return
-        store = Store(MemoryCounters() if name == "memory" else FileCounters(folder / "sub" / "counters"), runner)
+        store = Store(_made(name, folder / "sub"), runner)
         yield store
         store.close()

@@ -1,5 +1,8 @@
 import asyncio
 import contextlib
+import errno
+import fcntl
+import mmap
 import os
 import signal
 import subprocess
@@ -41,7 +44,11 @@ def store(request, tmp_path):
 
 def stores_with_clock(folder):
     """The stores that take their time from this process, at one clock each."""
-    for made in (MemoryCounters, lambda clock: FileCounters(folder / "counters", clock)):
+    for made in (
+        lambda clock: MemoryCounters(clock=clock),
+        lambda clock: MemoryCounters(folder / "claims", clock),
+        lambda clock: FileCounters(folder / "counters", clock),
+    ):
         clock = Clock()
         yield made(clock), clock
 
@@ -162,7 +169,7 @@ def resident():
 
 def test_claims_leave_memory_flat():
     clock = Clock()
-    counters = MemoryCounters(clock)
+    counters = MemoryCounters(clock=clock)
     sizes = []
     for window in range(3):
         for number in range(20_000):
@@ -187,7 +194,7 @@ def test_claims_full_store_refuses_and_forgets_nothing(tmp_path, monkeypatch):
 
 def test_windows_of_idle_callers_vanish():
     clock = Clock()
-    counters = MemoryCounters(clock)
+    counters = MemoryCounters(clock=clock)
     for number in range(10_000):
         counters.hit(MINUTE, str(number))
         counters.hit(WIDE, "busy")
@@ -206,7 +213,7 @@ def test_windows_of_idle_callers_vanish():
 def test_windows_full_store_refuses(monkeypatch):
     monkeypatch.setattr(counters_module, "MOST_WINDOWS", 100)
     clock = Clock()
-    counters = MemoryCounters(clock)
+    counters = MemoryCounters(clock=clock)
     for number in range(100):
         counters.hit(MINUTE, str(number))
     with pytest.raises(CountersError, match="100 callers are counted already"):
@@ -219,7 +226,7 @@ def test_windows_full_store_refuses(monkeypatch):
 def test_locks_full_store_refuses(monkeypatch):
     monkeypatch.setattr(counters_module, "MOST_LOCKS", 2)
     clock = Clock()
-    counters = MemoryCounters(clock)
+    counters = MemoryCounters(clock=clock)
     counters.lock("a", 10)
     counters.lock("b", 20)
     counters.lock("a", 10)
@@ -240,9 +247,129 @@ def test_memory_hit_is_quick():
     assert (time.perf_counter() - start) / 10_000 < 60e-6
 
 
+# Claims of one process in a file
+
+CLAIMER = """
+import sys
+from pathlib import Path
+from apizen.governance.counters import MemoryCounters
+
+counters = MemoryCounters(Path(sys.argv[1]))
+print(counters.claim_all(['sign', 'nonce'], 600), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_claims_outlive_a_killed_process(tmp_path):
+    path = tmp_path / "data" / "claims"
+    process = python(CLAIMER, path, stdin=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == "True\n"
+        counters = MemoryCounters(path)
+        with pytest.raises(CountersError, match="another process uses"):
+            counters.claim("sign", 600)
+        # What is not claimed needs no file.
+        assert counters.hit(MINUTE, "a").remaining == 2
+    finally:
+        process.kill()
+        process.communicate()
+
+    def known():
+        with contextlib.suppress(CountersError):
+            return not counters.claim("sign", 600)
+        return False
+
+    until(known)
+    assert not counters.claim_all(["nonce", "other"], 600)
+    assert counters.claim("other", 600)
+    counters.close()
+
+
+def test_claims_of_one_process_after_another(tmp_path):
+    path, clock = tmp_path / "claims", Clock()
+    first = MemoryCounters(path, clock)
+    assert not path.exists()
+    assert first.claim("a", 600)
+    first.close()
+    second = MemoryCounters(path, clock)
+    assert not second.claim("a", 600)
+    second.close()
+    clock.now += 601
+    assert second.claim("a", 600)
+    second.close()
+    second.close()
+    MemoryCounters().close()
+
+
+def test_claims_on_a_full_disk_rest_and_come_back(tmp_path, monkeypatch):
+    tries = []
+
+    def full(*_):
+        tries.append(1)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    counters = MemoryCounters(tmp_path / "claims")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        patch.setattr(counters_module, "_SECONDS_OF_REST", 1000.0)
+        with pytest.raises(CountersError, match="claims: No space left on device"):
+            counters.claim("a", 600)
+        for _ in range(10):
+            with pytest.raises(CountersError, match="could not be used a moment ago"):
+                counters.claim("a", 600)
+    assert len(tries) == 1
+    counters._rests_until = 0.0
+    assert counters.claim("a", 600)
+    counters.close()
+
+
+def test_claims_without_locks_of_files(tmp_path, monkeypatch):
+    """As on Windows: they stay in memory."""
+    monkeypatch.setattr(counters_module, "CAN_OWN", False)
+    monkeypatch.delattr(mmap, "MAP_PRIVATE")
+    monkeypatch.delattr(mmap, "MAP_ANONYMOUS")
+    counters = MemoryCounters(tmp_path / "claims")
+    assert [counters.claim("a", 600), counters.claim("a", 600)] == [True, False]
+    assert list(tmp_path.iterdir()) == []
+
+
+WINDOWS = """
+import importlib, pkgutil, sys
+
+for name in ('fcntl', 'pwd', 'grp', 'resource', 'termios'):
+    sys.modules[name] = None
+import apizen.governance, apizen.observability
+for package in (apizen.governance, apizen.observability):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):
+        if module.name.count('.') == 2 and '.migrations' not in module.name:
+            importlib.import_module(module.name)
+            print(module.name)
+from pathlib import Path
+from apizen.governance.counters import MemoryCounters
+counters = MemoryCounters(Path(sys.argv[1]) / 'claims')
+print([counters.claim('a', 600), counters.claim('a', 600), list(Path(sys.argv[1]).iterdir())])
+"""
+
+
+def test_modules_without_those_of_unix(tmp_path):
+    process = python(WINDOWS, tmp_path)
+    lines = process.communicate(timeout=60)[0].splitlines()
+    assert process.returncode == 0
+    assert lines[-1] == "[True, False, []]"
+    assert {"apizen.governance.file_counters", "apizen.governance.control"} <= set(lines)
+
+
 # The file
 
-WORKER = """
+# Machines that run the tests may hold up a process for longer than it waits.
+PATIENT = """
+from apizen.governance import shared_file
+shared_file._SECONDS_OF_WAITING = 30.0
+"""
+
+WORKER = (
+    PATIENT
+    + """
 import os, sys
 from pathlib import Path
 import limits
@@ -266,8 +393,11 @@ for worker in range(4):
 os.close(writer)
 print(open(reader).read())
 """
+)
 
-FOREVER = """
+FOREVER = (
+    PATIENT
+    + """
 import sys
 from pathlib import Path
 import limits
@@ -279,13 +409,58 @@ while True:
     counters.hit_all([(limits.parse('100/hour'), 'a'), (limits.parse('100000/hour'), 'b')])
     counters.claim('a', 600)
 """
+)
 
 
-def python(script, *arguments):
+def python(script, *arguments, stdin=None):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)], env=environment, stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, stdin=stdin, stdout=subprocess.PIPE, text=True)
+
+
+HOLDER = """
+import fcntl, sys
+file = open(sys.argv[1], 'r+b')
+fcntl.flock(file, fcntl.LOCK_EX)
+print('held', flush=True)
+sys.stdin.read()
+"""
+
+
+def test_file_that_another_process_keeps_locked(tmp_path):
+    path = tmp_path / "counters"
+    counters = FileCounters(path)
+    assert counters.claim("a", 600)
+    process = python(HOLDER, path, stdin=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == "held\n"
+        start = time.monotonic()
+        with pytest.raises(CountersError, match="another process keeps it locked"):
+            counters.claim("a", 600)
+        assert 0.04 < time.monotonic() - start < 5
+        start = time.monotonic()
+        for question in (lambda: counters.hit(MINUTE, "a"), counters.locks, lambda: counters.claim("a", 600)) * 20:
+            with pytest.raises(CountersError, match="another process keeps it locked"):
+                question()
+        assert time.monotonic() - start < 2.5  # not 50 ms each
+        assert not counters.storage.check()
+    finally:
+        process.communicate()
+    assert not counters.claim("a", 600)
+    assert counters.claim("b", 600)
+
+
+def test_file_waits_for_a_lock_that_is_held_briefly(tmp_path, monkeypatch):
+    monkeypatch.setattr("apizen.governance.shared_file._SECONDS_OF_WAITING", 30.0)
+    path = tmp_path / "counters"
+    counters = FileCounters(path)
+    assert counters.claim("a", 600)
+    with path.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        end = threading.Timer(0.1, lambda: fcntl.flock(file, fcntl.LOCK_UN))
+        end.start()
+        assert not counters.claim("a", 600)
+        end.join()
 
 
 def test_file_four_processes(tmp_path):
@@ -299,11 +474,12 @@ def test_file_four_processes(tmp_path):
     assert counters.hit(limits.parse("5/hour"), "before the fork").remaining == 3
 
 
-def test_file_killed_process_leaves_no_lock_and_whole_windows(tmp_path):
+def test_file_killed_process_leaves_no_lock_and_whole_windows(tmp_path, monkeypatch):
     processes = [python(FOREVER, tmp_path / "counters") for _ in range(4)]
     try:
         for process in processes:
             assert process.stdout.readline() == "started\n"
+        monkeypatch.setattr("apizen.governance.shared_file._SECONDS_OF_WAITING", 30.0)
         counters = FileCounters(tmp_path / "counters")
         for process in processes:
             time.sleep(0.05)
@@ -381,9 +557,10 @@ def test_file_that_cannot_be_made(tmp_path):
 
 
 def test_file_is_private_and_sparse(tmp_path):
-    counters = FileCounters(tmp_path / "counters")
+    counters = FileCounters(tmp_path / "data" / "counters")
     counters.hit(MINUTE, "a")
-    found = (tmp_path / "counters").stat()
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    found = (tmp_path / "data" / "counters").stat()
     assert found.st_mode & 0o777 == 0o600
     assert found.st_blocks * 512 < 2**20
     counters.close()
@@ -496,6 +673,28 @@ def test_redis_stuck():
         while not await answers(counters):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
+        await counters.close()
+
+    with redis() as server:
+        asyncio.run(run())
+
+
+def test_redis_error_fails_that_call_only():
+    async def run():
+        counters = RedisCounters(server.url)
+        assert await counters.hit(MINUTE, "a") == Decision(True, 2, 60)
+        (window,) = await counters._redis.keys("apizen:window:*")
+        await counters._redis.set(window, b"no window")
+        await counters._redis.set("apizen:locks", "no set")
+        for question in (counters.locks, lambda: counters.lock("a", 1), lambda: counters.hit(MINUTE, "a")):
+            with pytest.raises(CountersError, match="Redis: ResponseError: "):
+                await question()
+            assert await counters.hit(MINUTE, "b") is not None
+        # Not even while it is just being tried whether Redis is back.
+        counters._rests_until = 1.0
+        with pytest.raises(CountersError, match="Redis: ResponseError: "):
+            await counters.locks()
+        assert await counters.claim("b", 60)
         await counters.close()
 
     with redis() as server:

@@ -16,7 +16,7 @@ BUCKET = 0
 
 
 def table_of(buckets: int = 1) -> DigestTable:
-    return DigestTable(MemoryPages(DigestTable.size(buckets)), buckets)
+    return DigestTable(MemoryPages.anonymous(DigestTable.size(buckets)), buckets)
 
 
 def digest(key: bytes, bucket: int = BUCKET) -> bytes:

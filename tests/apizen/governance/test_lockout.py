@@ -6,10 +6,12 @@ import pytest
 
 from apizen.exception import ApiException
 from apizen.governance import lockout as lockout_module
+from apizen.governance.address import CallerAddress, Networks
 from apizen.governance.counters import CountersError, MemoryCounters, outcome_of
 from apizen.governance.file_counters import FileCounters
 from apizen.governance.lockout import Lockout
 from apizen.governance.redis_counters import RedisCounters
+from apizen.message import Request
 from tests.apizen.governance.stores import NAMES, store_of
 from tests.services import redis
 
@@ -80,6 +82,55 @@ def test_failed_ipv6_network_is_one_caller():
         assert fail(lockout, f"address:2001:db8::{number}") is None
     assert refused(lockout, "address:2001:db8::ffff")
     assert not refused(lockout, "address:2001:db8:0:1::1")
+
+
+@pytest.mark.parametrize(
+    ("failing", "refused_too", "free"),
+    [
+        (["2001:db8::1", "2001:DB8:0:0:ffff::", "2001:db8::a:b:c:d"], ["2001:db8::9"], ["2001:db8:0:1::1"]),
+        (["::ffff:192.0.2.7", "192.0.2.7", "192.0.2.7"], ["192.0.2.7", "::ffff:c000:207"], ["192.0.2.8", "::1"]),
+        (["fe80::1%eth0", "fe80::2%eth1", "fe80::3"], ["fe80::4%eth2"], ["fe81::1"]),
+        (["no address"] * 3, ["no address"], ["another", "192.0.2.7"]),
+        ([""] * 50, [], ["", "192.0.2.7"]),
+    ],
+)  # fmt: skip
+def test_addresses(failing, refused_too, free):
+    lockout = Lockout(MemoryCounters(), "3/minute", 300)
+    for address in failing:
+        assert fail(lockout, f"address:{address}") is None
+    assert all(refused(lockout, f"address:{address}") for address in refused_too)
+    assert not any(refused(lockout, f"address:{address}") for address in free)
+
+
+def test_unknown_address_leaves_the_app_counted():
+    lockout = Lockout(MemoryCounters(), "1/minute", 300)
+    assert fail(lockout, "address:", "app:1") is None
+    assert refused(lockout, "address:", "app:1")
+    assert not refused(lockout, "address:", "app:2")
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "locked"),
+    [
+        # What a trusted proxy wrote itself, at the right, counts; what a caller writes before it changes nothing.
+        ("10.0.0.1", "{}, 192.0.2.7", "192.0.2.7"),
+        ("10.0.0.1", "{}, 192.0.2.7, 10.0.0.2", "192.0.2.7"),
+        ("10.0.0.1", "{}, [2001:db8::7]:4711", "2001:db8::"),
+        # A caller who is no proxy is not asked for whom it calls.
+        ("192.0.2.7", "{}", "192.0.2.7"),
+        # What can't be read is the proxy's fault or the caller's: the last hop that is known counts.
+        ("10.0.0.1", "{}, nobody", "10.0.0.1"),
+        ("10.0.0.1", "{},", "10.0.0.1"),
+    ],
+)  # fmt: skip
+def test_forwarded_lists_neither_evade_nor_blame(peer, forwarded, locked):
+    address_of = CallerAddress(Networks.of(["10.0.0.0/8"])).of
+    lockout = Lockout(MemoryCounters(), "3/minute", 300)
+    for number in range(3):
+        request = Request("GET", "", {"X-Forwarded-For": forwarded.format(f"198.51.100.{number}")}, peer=peer)
+        assert fail(lockout, f"address:{address_of(request)}") is None
+    assert refused(lockout, f"address:{locked}")
+    assert not any(refused(lockout, f"address:198.51.100.{number}") for number in range(3))
 
 
 def test_lockout_ends():

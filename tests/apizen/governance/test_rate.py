@@ -106,7 +106,7 @@ def test_guard_where_nothing_limits(total, rate, signed, there):
 
 def test_headers():
     clock = Clock()
-    guard = rates_of(total="1000/minute", counters=MemoryCounters(clock)).guard("2/minute")
+    guard = rates_of(total="1000/minute", counters=MemoryCounters(clock=clock)).guard("2/minute")
     found = []
     for clock.now in (100.0, 100.5, 130.2, 160.0):
         error, headers = call(guard)
@@ -136,7 +136,7 @@ def test_headers():
 )
 def test_refused(default, total, whose, message):
     clock = Clock()
-    guard = rates_of(default, total, MemoryCounters(clock)).guard(default)
+    guard = rates_of(default, total, MemoryCounters(clock=clock)).guard(default)
     assert call(guard, **whose)[0] is None
     clock.now += 12.3
     error, _ = call(guard, **whose)
@@ -146,7 +146,7 @@ def test_refused(default, total, whose, message):
 
 def test_refused_retry_after_is_at_least_a_second():
     clock = Clock()
-    guard = rates_of(counters=MemoryCounters(clock)).guard("1/second")
+    guard = rates_of(counters=MemoryCounters(clock=clock)).guard("1/second")
     call(guard)
     clock.now += 0.999
     assert call(guard)[0].headers == {"Retry-After": "1"}
