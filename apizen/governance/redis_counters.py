@@ -180,7 +180,7 @@ class RedisCounters:
         self._trying = failed_before
         try:
             async with asyncio.timeout(_SECONDS_OF_WAITING):
-                answer = await question()
+                answer = await _cancellable(question())
         except (RedisError, OSError) as error:
             silent = isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError))
             self._rests_until = time.monotonic() + _SECONDS_OF_REST if silent else 0.0
@@ -190,3 +190,14 @@ class RedisCounters:
                 self._trying = False
         self._rests_until = 0.0
         return answer
+
+
+async def _cancellable(question: Awaitable[Any]) -> Any:
+    """Awaits an answer. redis-py sends by `asyncio.wait_for`, which before Python 3.12 may drop a cancellation."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        return await question
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError

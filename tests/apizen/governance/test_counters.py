@@ -701,6 +701,33 @@ def test_redis_error_fails_that_call_only():
         asyncio.run(run())
 
 
+def test_redis_cancelled_at_any_moment():
+    async def cancelled(counters, steps):
+        async def ask():
+            while True:
+                await answers(counters)
+
+        asking = asyncio.create_task(ask())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking], timeout=2)
+        while not asking.done():
+            asking.cancel()
+            await asyncio.wait([asking], timeout=2)
+        return asking.cancelling() == 1
+
+    async def run():
+        counters = RedisCounters(server.url)
+        assert await answers(counters)
+        assert all([await cancelled(counters, steps) for steps in range(40)])
+        assert await answers(counters)
+        await counters.close()
+
+    with redis() as server:
+        asyncio.run(run())
+
+
 def test_redis_keys_have_a_prefix_and_an_end():
     async def run():
         counters = RedisCounters(server.url)
