@@ -8,7 +8,7 @@ What is measured, on 127.0.0.1, each server one process on one core and the load
    plain ``def``; none of them with an access log or metrics. Then what governance costs: (f) is (a) with the
    access log in a file, the metrics and a rate limit, (g) is (a) with signed calls, each of them with a nonce and
    signed just before its round.
-2. Of (a), seconds from the start of the process to its first answer, memory when idle, and what memory has grown
+2. Of (f), seconds from the start of the process to its first answer, memory when idle, and what memory has grown
    by after a million requests. Of the store of nonces, what two million more add to the memory that the first
    million took, each million forgotten before the next.
 3. The stall test: 50 calls at once of a method that sleeps 3 s and may take 1 s. Each must be answered with
@@ -89,9 +89,9 @@ def _measure(cores: Cores, rounds: int, seconds: int, requests: int) -> Results:
     print("Seven servers by turns", flush=True)
     load = measure_rounds(cores, rounds, seconds)
     print("Start-up", flush=True)
-    starts = measure_starts(_CASES["a"], cores)
+    starts = measure_starts(_CASES["f"], cores)
     print("Memory" + ("" if requests >= MILLION else f": a quick look at {requests:,} requests only"), flush=True)
-    memory = measure_memory(_CASES["a"], cores, requests)
+    memory = measure_memory(_CASES["f"], cores, requests)
     print("Nonces", flush=True)
     nonces = measure_nonces(min(requests, MILLION))  # the store holds two million
     print("Stall test", flush=True)
