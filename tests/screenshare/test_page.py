@@ -578,8 +578,11 @@ def test_pin_locked(far_server: StandIn, visitor: Visitor, locale: str, wrong: s
     page = visitor.visit(far_server, locale=locale, clock=True, **PHONE)
     problem = page.locator("#pin-says")
     for tries in range(1, 6):
-        enter(page, "111111")
-        eventually(lambda tries=tries: sum("/screen/pin" in line for line in far_server.requests) == tries)
+        with page.expect_response("**/screen/pin") as answered:
+            enter(page, "111111")
+        answered.value.finished()
+        page.wait_for_timeout(200)  # until the page has read it: what is entered before that is not sent
+        assert sum("/screen/pin" in line for line in far_server.requests) == tries
         eventually(shows(problem, wrong))
     enter(page, PIN)
     eventually(lambda: re.fullmatch(locked, problem.inner_text()))
