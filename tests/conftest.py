@@ -21,6 +21,13 @@ class _Texts(logging.Handler):
         self.texts.append(self.format(record))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares the processor with browsers, screens and other processes gets a second chance."""
+    for item in items:
+        if {"e2e", "screenshare"} & set(item.path.parts):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_secret_in_any_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     kept = _Texts()
