@@ -230,6 +230,8 @@ class FileStorage(Storage, MovingWindowSupport):
     def reset(self) -> None:
         _locked(self._file, self._file.reset)
 
+    # The interface has them for the strategies of fixed windows, which a rate here never is.
+
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         raise NotImplementedError("this storage has moving windows only")
 

@@ -19,7 +19,7 @@ from apizen.governance.folder import make_folder
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # CAN_OWN tells
 
 __all__ = ["CAN_OWN", "OwnedFileError", "owned"]
 

@@ -25,7 +25,7 @@ from apizen.governance.folder import make_folder
 try:
     import fcntl
 except ImportError:  # Windows, where one process serves
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # never asked for there
 
 __all__ = ["SharedFile", "SharedFileError"]
 
