@@ -12,8 +12,41 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+_CHROMIUM = Path("/usr/bin/chromium")
+_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skips, but not where all tests must run."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A real browser."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        unavailable("Playwright is not installed")
+    if not _CHROMIUM.exists():
+        unavailable(f"{_CHROMIUM} is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @contextmanager
@@ -53,7 +86,7 @@ def _postgresql_programs() -> Path:
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
     found = shutil.which("initdb", path=str(folders[-1]) if folders else None)
     if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("PostgreSQL is not installed")
+        unavailable("PostgreSQL is not installed")
     return Path(found).parent
 
 
@@ -67,7 +100,7 @@ class RedisServer:
 
     def __init__(self) -> None:
         if shutil.which("redis-server") is None:
-            (pytest.fail if os.environ.get("CI") else pytest.skip)("Redis is not installed")
+            unavailable("Redis is not installed")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]

@@ -8,8 +8,9 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from Xlib.display import Display
+
+from tests.services import unavailable
 
 
 class Xvfb:
@@ -17,7 +18,7 @@ class Xvfb:
 
     def __init__(self, number: int, *options: str, size: str = "640x480x24") -> None:
         if shutil.which("Xvfb") is None:
-            (pytest.fail if os.environ.get("CI") else pytest.skip)("Xvfb is not installed")
+            unavailable("Xvfb is not installed")
         self.name = f":{number}"
         self._command = ["Xvfb", self.name, "-screen", "0", size, "-nolisten", "tcp", "-noreset", *options]
 

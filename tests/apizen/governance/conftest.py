@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from apizen.governance.apps import Apps
+from apizen.governance.database import Database
+from apizen.governance.secret import SecretKey
 from tests.services import new_database, postgresql
 
 
@@ -28,3 +32,14 @@ def url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return ""
     return new_database(request.getfixturevalue("postgresql_server"))
+
+
+@pytest.fixture
+def database(url: str, data: Path) -> Iterator[Database]:
+    with closing(Database.open(url, data)) as database:
+        yield database
+
+
+@pytest.fixture
+def apps(database: Database, data: Path) -> Apps:
+    return Apps(database, SecretKey("", data))

@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -29,17 +29,6 @@ from apizen.settings import SettingsError
 from tests.process import run
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
-
-
-@pytest.fixture
-def database(url: str, data: Path) -> Iterator[Database]:
-    with closing(Database.open(url, data)) as database:
-        yield database
-
-
-@pytest.fixture
-def apps(database: Database, data: Path) -> Apps:
-    return Apps(database, SecretKey("", data))
 
 
 @pytest.fixture

@@ -43,17 +43,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(directory_module, "_LOOK_SECONDS", 0.1)
 
 
-@pytest.fixture
-def database(url: str, data: Path) -> Iterator[Database]:
-    with closing(Database.open(url, data)) as database:
-        yield database
-
-
-@pytest.fixture
-def apps(database: Database, data: Path) -> Apps:
-    return Apps(database, SecretKey("", data))
-
-
 @contextmanager
 def watching(directory: Directory) -> Iterator[None]:
     """Runs ``watch`` on a loop in a thread, and sees that nothing of it is left."""

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,13 +12,13 @@ from apizen.exception import ApiBaseExceptions, ApiSysExceptions
 from apizen.explanation import EXPLANATIONS
 from apizen.observability.errors import catalogue, errors_rules
 from apizen.settings import Settings
+from tests.services import chromium
 from tests.support import HOST, RunningServer, registry_of
 from webapi.exception import ApiSubExceptions
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = Path("/usr/bin/chromium")
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 RETRYABLE = {1001, 1027, 1030}
 
@@ -183,25 +181,10 @@ def test_page_shows_what_is_there_in_the_other_language(server, declared):
 # The page in a browser
 
 
-def unavailable(reason: str) -> None:
-    """Skips, but not where all tests must run."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        unavailable("Playwright is not installed")
-    if not CHROMIUM.exists():
-        unavailable(f"{CHROMIUM} is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
+    with chromium() as found:
+        yield found
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
