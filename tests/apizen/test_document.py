@@ -1,3 +1,4 @@
+import contextlib
 import json
 import math
 from decimal import Decimal
@@ -6,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apizen.document import MAX_DEPTH, InvalidDocument, decode, exact
+from apizen.document import MAX_DEPTH, MAX_WEIGHT, InvalidDocument, decode, exact
+from tests.worst import LINEAR, times_larger, times_longer
 
 DOCUMENTS = [
     ("{}", {}),
@@ -87,6 +89,69 @@ def test_decode_brackets_in_text_are_no_nesting():
 
 def test_decode_many_levels_side_by_side():
     assert decode("[" + "[[]]," * 1000 + "[]]") == [[[]]] * 1000 + [[]]
+
+
+MANY = {
+    "arrays": "[" + "[]," * 700_000 + "[]]",
+    "objects": "[" + '{"id":1},' * 500_000 + "[]]",
+    "numbers": "[" + "1," * 1_100_000 + "1]",
+    "members": "{" + ",".join(f'"{number}":1' for number in range(700_000)) + "}",
+}
+
+
+@pytest.mark.parametrize("text", MANY.values(), ids=MANY)
+def test_decode_more_values_than_memory(text):
+    with pytest.raises(InvalidDocument, match=f"^its values would take more than {MAX_WEIGHT} bytes$"):
+        decode(text)
+    assert times_larger(refusal, text) < 3
+    assert decode(text, 1 << 40) == json.loads(text)
+
+
+def refusal(text):
+    with pytest.raises(InvalidDocument):
+        decode(text)
+
+
+MARKS_IN_TEXT = ["[{,:" * 100_000, '\\"[' * 100_000, "\\\\" * 100_000, "\u5f20[" * 100_000, '{"a":[' * 50_000]
+
+
+@pytest.mark.parametrize("text", MARKS_IN_TEXT, ids=lambda text: text[:8])
+@pytest.mark.parametrize("shift", range(4))
+def test_decode_marks_in_text_weigh_nothing(text, shift):
+    document = json.dumps(["x" * shift, text, [text]])
+    assert decode(document) == json.loads(document)
+
+
+def test_decode_weighs_what_stands_behind_a_long_text():
+    for opening in ("[", '{"a":'):
+        text = '["' + "[" * 200_000 + '",' + opening * 200 + "1" + "}" * 200 * (opening != "[") + "]" * 201
+        with pytest.raises(InvalidDocument, match=f"^nested deeper than {MAX_DEPTH} levels$"):
+            decode(text)
+
+
+WORST = {
+    "arrays": b"[" + b"[]," * 20_000 + b"[]]",
+    "objects": b"[" + b'{"a":1},' * 10_000 + b"[]]",
+    "texts": b"[" + b'"a",' * 20_000 + b'""]',
+    "quotes": b'"' * 80_000,
+    "backslashes": b'"\\' * 40_000,
+    "escapes": b'["' + b'\\"' * 40_000 + b'"]',
+    "nested": b"[" * 80_000,
+    "digits": b"1" * 80_000,
+    "fraction": b"0." + b"1" * 80_000,
+    "exponents": b"[" + b"1e400," * 10_000 + b"1]",
+    "surrogates": b'["' + rb"\ud83d\ude00" * 8_000 + b'"]',
+}
+
+
+def anything(text):
+    with contextlib.suppress(InvalidDocument):
+        decode(text, 1 << 40)
+
+
+@pytest.mark.parametrize("text", WORST.values(), ids=WORST)
+def test_decode_time_is_linear(text):
+    assert times_longer(anything, text, text[:1] + text[1:-1] * 8 + text[-1:]) < LINEAR
 
 
 JSON = st.recursive(
