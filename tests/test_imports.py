@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 
 # Each module of the framework may import those before it.
 ORDER = [
-    "explanation", "exception", "document", "coercion", "constraint", "composition", "record", "schema", "signature",
-    "message", "parameters", "guard", "version", "envelope", "runner", "negotiation", "cross_origin",
+    "explanation", "exception", "media_type", "document", "coercion", "constraint", "composition", "record", "schema",
+    "signature", "message", "parameters", "guard", "version", "envelope", "runner", "negotiation", "cross_origin",
     "gateway", "multipart", "connection",
     "handler", "supervisor", "server", "settings",
     "governance.error", "governance.address", "governance.folder", "governance.quiet", "governance.record",

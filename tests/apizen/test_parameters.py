@@ -10,7 +10,8 @@ from apizen import UploadFile
 from apizen.exception import ApiException
 from apizen.message import Request
 from apizen.multipart import parse_multipart
-from apizen.parameters import MAX_FIELDS, MAX_QUERY, Parameters, no_multipart
+from apizen.parameters import MAX_FIELDS, MAX_FORM, MAX_QUERY, Parameters, no_multipart
+from tests.worst import LINEAR, times_larger, times_longer
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -258,13 +259,18 @@ KINDS = "应为 application/json、application/x-www-form-urlencoded 或 multipa
 
 NOT_READ = [
     *["text/plain", "application/xml", "text/json", "application/jsonp", "json", "application", "*/*", ";", "/"],
-    *["application/", "application/json, text/plain", "multipart/mixed; boundary=x", "a" * 5000, "\xff/\xff"],
+    *["application/", "application/json, text/plain", "multipart/mixed; boundary=x", "a" * 256, "\xff/\xff"],
 ]
 
 
 @pytest.mark.parametrize("content_type", NOT_READ)
 def test_content_type_that_is_not_read(content_type):
     assert refusal("", b"{}", content_type) == (1024, 415, f"不被接受的Content-Type，{KINDS}")
+
+
+@pytest.mark.parametrize("content_type", ["a" * 257, f"{JSON};" + "; " * 200, 'a/b;"' + ";" * 60_000])
+def test_content_type_that_is_too_long(content_type):
+    assert refusal("", b"{}", content_type) == (1024, 415, "不被接受的Content-Type，Content-Type 超过 256 个字符")
 
 
 @pytest.mark.parametrize(("content_type", "body"), [(JSON, b"{}"), (FORM, b"a=1"), (MULTIPART, part("a", b"1") + END)])
@@ -308,7 +314,7 @@ def test_any_content_type(content_type, body):
 CONTINUED = {
     "parts": "{0}*0=utf; {0}*1=-8",
     "a part without a number": "{0}*=utf-8; {0}*1=utf-8",
-    "a number with many digits": "{0}*" + "1" * 5000 + "=utf-8",
+    "a number with many digits": "{0}*" + "1" * 100 + "=utf-8",
     "charset": "{0}*=utf-8''utf-8",
     "charset unknown": "{0}*=nonsense''%FF",
     "charset alone": "{0}*=utf-8''",
@@ -461,3 +467,48 @@ def test_pairs_and_json_body(
 )
 def test_hidden_texts(query: str, body: bytes, hidden: list[str]) -> None:
     assert parameters(query, body + END, MULTIPART).hidden_texts() == hidden
+
+
+# The worst that a stranger can send
+
+WORST_FORMS = {
+    "percent signs": b"%",
+    "escapes": b"%41",
+    "escapes between letters": b"ab%41",
+    "halves of escapes": b"%4",
+    "Chinese": b"%E5%BC%A0",
+    "plus signs": b"+",
+}
+
+
+@pytest.mark.parametrize("unit", WORST_FORMS.values(), ids=WORST_FORMS)
+def test_urlencoded_form_takes_little_memory(unit):
+    body = b"a=" + unit * ((MAX_FORM - 2) // len(unit))
+    body = body[: len(body) - len(body) % 3]
+    assert times_larger(lambda body: code_of("", body, FORM), body) < 8
+
+
+@pytest.mark.parametrize("unit", WORST_FORMS.values(), ids=WORST_FORMS)
+def test_urlencoded_form_takes_linear_time(unit):
+    small = b"a=" + unit * (MAX_FORM // 8 // len(unit))
+    assert (
+        times_longer(lambda body: code_of("", body, FORM), small, small + unit * (len(small) * 7 // len(unit))) < LINEAR
+    )
+
+
+def test_urlencoded_form_of_many_fields_takes_little_memory():
+    body = b"&".join(b"%04d=%s" % (number, b"a" * 1000) for number in range(1000))
+    assert times_larger(lambda body: code_of("", body, FORM), body) < 8
+
+
+def test_urlencoded_form_at_its_limit():
+    body = b"a=" + b"x" * (MAX_FORM - 2)
+    assert len(parameters("", body, FORM).values["a"]) == MAX_FORM - 2
+    assert refusal("", body + b"x", FORM) == (1028, 413, "请求体过大，urlencoded 表单上限为 1048576 字节")
+
+
+@pytest.mark.parametrize("shift", range(6))
+def test_urlencoded_form_is_decoded_in_whole_escapes(shift):
+    text = "x" * shift + "张%" * 60_000
+    body = f"a={quote(text)}".encode()
+    assert parameters("", body, FORM).values["a"] == text
