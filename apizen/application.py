@@ -10,11 +10,12 @@ from tornado.web import Application
 
 from apizen.gateway import Gateway
 from apizen.governance.control import Control
-from apizen.handler import Front, UnknownPath
+from apizen.handler import Front
 from apizen.multipart import parse_multipart
 from apizen.observability.errors import errors_rules
 from apizen.observability.observation import Observation
 from apizen.observability.status import status_rules
+from apizen.pages import UnknownPath
 from apizen.runner import Runner
 from apizen.server import Service
 from apizen.settings import Settings
@@ -47,7 +48,7 @@ def make_app(
     Raises `SettingsError`.
     """
     control = Control(settings)
-    catalogue = registry.catalogue(settings.timeout, control.guards)
+    catalogue = registry.catalogue(settings.timeout, control.guards, settings.max_body)
     runner = Runner(settings.threads, settings.queue, settings.overrun)
     gateway = Gateway(
         catalogue,
@@ -58,6 +59,7 @@ def make_app(
         debug=settings.debug,
         address_of=control.address_of,
         doors=control.doors,
+        max_body=settings.max_body,
     )
     observation = Observation(settings, gateway, runner, control.address_of)
     application = Application(

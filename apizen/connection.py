@@ -14,6 +14,12 @@ __all__ = ["Connection"]
 # What Tornado writes by itself, below every delegate, for a message that it can't parse.
 _BARE_400 = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
+# An answer must be taken, if only a byte of it, within these seconds, and a body come at this rate, in bytes a second,
+# over these.
+_STALLED_SECONDS = 30.0
+_SLOW_SECONDS = 10.0
+_SLOW_RATE = 1024
+
 
 class Connection(IOStream):
     """A connection that never sends Tornado's bare 400, and that costs less than Tornado's own.
@@ -30,6 +36,10 @@ class Connection(IOStream):
         self._malformed = malformed
         self._headers: Awaitable[bytes] | None = None
         self._asked_at = 0.0
+        self._sent = self._sent_before = 0
+        self._stalled_since: float | None = None
+        self._body_since: float | None = None
+        self._body_size = 0
         #: Set when the request was refused: whatever else is wrong with it has had its answer.
         self.refused = False
         super().set_nodelay(True)
@@ -40,6 +50,36 @@ class Connection(IOStream):
         waiting = isinstance(self._headers, asyncio.Future) and not self._headers.done()
         return self._asked_at if waiting else None
 
+    def expect_body(self) -> None:
+        """From now on the client owes a body."""
+        self._body_since, self._body_size = time.monotonic(), 0
+
+    def add_body(self, size: int) -> None:
+        """So many bytes of it have come."""
+        self._body_size += size
+
+    def end_body(self) -> None:
+        """It is there, or nobody waits for it."""
+        self._body_since = None
+
+    def is_late(self, now: float) -> bool:
+        """Whether the client takes no answer, or sends its body too slowly. To be asked every few seconds."""
+        return self._is_stalled(now) or self._is_slow(now)
+
+    def _is_stalled(self, now: float) -> bool:
+        if not self.writing():
+            self._stalled_since = None
+        elif self._stalled_since is None or self._sent != self._sent_before:
+            self._stalled_since, self._sent_before = now, self._sent
+        return self._stalled_since is not None and now - self._stalled_since >= _STALLED_SECONDS
+
+    def _is_slow(self, now: float) -> bool:
+        if self._body_since is None or now - self._body_since < _SLOW_SECONDS:
+            return False
+        slow = self._body_size < _SLOW_RATE * (now - self._body_since)
+        self._body_since, self._body_size = now, 0
+        return slow
+
     def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         self._asked_at = time.monotonic()
         self._headers = super().read_until_regex(regex, max_bytes)
@@ -47,6 +87,11 @@ class Connection(IOStream):
 
     def set_nodelay(self, value: bool) -> None:
         pass
+
+    def write_to_fd(self, data: memoryview) -> int:
+        written = super().write_to_fd(data)
+        self._sent += written
+        return written
 
     def write(self, data: bytes | memoryview) -> asyncio.Future[None]:
         if data == _BARE_400:

@@ -6,7 +6,8 @@ not run inline. It does no IO and knows no server: what it needs of the world is
 The order in which a request is judged: the doors, which know the caller's address only (1001, 1002, 1003);
 the query string, format (1011), method and v missing (1012, 1004), the body, the version (1005, 1006), the
 method (1013, 1020, 1016), the form of the answer (1034), the verb (1019), the guards of the endpoint, then
-the arguments in the order of the signature (1018, 1021, 1022).
+the arguments in the order of the signature (1018, 1021, 1022). Of a request with a large body all that the
+query and the headers tell is judged by `Gateway.foresee` before the body is read; it is read beside the loop.
 
 >>> from apizen import ApiMethodBase, version
 >>> from apizen.version import Registry
@@ -21,37 +22,43 @@ the arguments in the order of the signature (1018, 1021, 1022).
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import decimal
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from time import perf_counter
 from typing import Any
 from urllib.parse import quote
 
+from apizen.body_budget import LARGE_BODY
 from apizen.cross_origin import CrossOrigin
+from apizen.document import MAX_WEIGHT
 from apizen.envelope import Envelope, plain
 from apizen.exception import SUCCESS_CODE, ApiException, ApiSysExceptions, printable
-from apizen.guard import Admission, admit
-from apizen.message import Call, Request, Response, header, request_id_of
-from apizen.negotiation import accepts_xml
-from apizen.parameters import MultipartParser, Parameters, no_multipart
+from apizen.exchange import Exchange
+from apizen.guard import Admission, Beside, Guard, admit, before_body
+from apizen.media_type import media_type
+from apizen.message import Request, Response, header
+from apizen.parameters import FORM, FORMS, MAX_FORM, MultipartParser, Parameters, body_type, no_multipart
+from apizen.readers import Readers
 from apizen.runner import Runner
-from apizen.version import Catalogue, Endpoint
+from apizen.version import DEFAULT_MAX_BODY, Catalogue, Endpoint
 
 __all__ = ["Door", "Gateway"]
 
 logger = logging.getLogger(__name__)
 
 _CONTENT_TYPES = {False: "application/json; charset=utf-8", True: "application/xml; charset=utf-8"}
-_FORMATS = {"json": False, "xml": True}
 _IGNORED_SHOWN = 20
-_LARGE_BODY = 256 * 1024
+
+# The values of a JSON body may take so many times its largest size.
+_WEIGHT = 24
+# A large body is read within the call's timeout; within this where only the body says which method it is for.
+_READING_SECONDS = 30.0
 
 Function = Callable[[], Any]
 
@@ -59,33 +66,13 @@ Function = Callable[[], Any]
 Door = Callable[[str], None]
 
 
-class _Exchange(Call):
-    """What is known of one request while it is answered."""
-
-    __slots__ = ("acceptable", "admitted", "endpoint", "headers", "ignored", "request", "xml")
-
-    def __init__(self, request: Request, address: str) -> None:
-        super().__init__(request_id_of(request.headers), address)
-        self.request = request
-        self.admitted = 0.0
-        self.headers: list[tuple[str, str]] = []
-        self.xml = False
-        self.acceptable = True
-        self.ignored = ""
-        self.endpoint: Endpoint | None = None
-
-    @property
-    def name(self) -> str:
-        """The method, for the log."""
-        return "no method" if self.endpoint is None else f"{self.endpoint.version} {self.endpoint.name}"
-
-
 class Gateway:
     """Answers requests from one catalogue.
 
     ``response_key`` names the member of the envelope with the result, ``cors_origin`` is the value of
     Access-Control-Allow-Origin (empty: no such header), ``debug`` adds the text of an exception to 1017.
-    ``address_of`` finds a request's caller, ``doors`` are what each of them must pass.
+    ``address_of`` finds a request's caller, ``doors`` are what each of them must pass. ``max_body`` is the number
+    of bytes that a body may have whose method is not known before it is read.
     """
 
     def __init__(
@@ -99,6 +86,7 @@ class Gateway:
         debug: bool = False,
         address_of: Callable[[Request], str] = attrgetter("peer"),
         doors: Sequence[Door] = (),
+        max_body: int = DEFAULT_MAX_BODY,
     ) -> None:
         self.catalogue = catalogue
         #: While true every request is answered with 1001.
@@ -112,38 +100,96 @@ class Gateway:
         self._cross_origin = CrossOrigin(cors_origin)
         self._address_of = address_of
         self._doors = tuple(doors)
+        self._max_body = max_body
+        self._readers = Readers()
 
-    def handle(self, request: Request) -> Response | Awaitable[Response]:
-        """Answers a request. Never raises, whatever a client sends and a function does."""
-        exchange = _Exchange(request, self._address_of(request))
+    def handle(self, request: Request, exchange: Exchange | None = None) -> Response | Awaitable[Response]:
+        """Answers a request, of which ``exchange`` is what `foresee` gave.
+
+        Never raises, whatever a client sends and a function does.
+        """
+        if exchange is None:
+            exchange = self._exchange(request)
+        else:
+            exchange.request = request
         try:
             if request.verb == "OPTIONS":
                 return self._preflight(exchange)
             self._open_doors(exchange)
-            if len(request.body) > _LARGE_BODY:
+            if len(request.body) > LARGE_BODY:
                 return self._handle_large(exchange)
             endpoint, parameters = self._judge(exchange)
-            if endpoint.guards and (pending := _admit(exchange, endpoint, parameters)) is not None:
+            guards = endpoint.guards
+            if guards and (pending := _admit(exchange, endpoint, parameters, guards)) is not None:
                 return self._handle_admitted(exchange, endpoint, parameters, pending)
             call = self._bind(exchange, endpoint, parameters)
         except Exception as error:
             return self._failure(exchange, error)
         return self._start(exchange, endpoint, call)
 
-    async def _handle_large(self, exchange: _Exchange) -> Response:
+    async def foresee(self, request: Request, length: int) -> Exchange | Response:
+        """Judges a request with a large body before that is read: by its query, its headers and ``length``.
+
+        What it gives is for `handle`, its ``most`` is the number of bytes that the body may have; or it is the
+        answer already. ``length`` is what the body has by the client's word, or what has come of it.
+        """
+        exchange = self._exchange(request)
+        try:
+            if request.verb != "OPTIONS":
+                self._open_doors(exchange)
+                await self._foresee(exchange, length)
+        except Exception as error:
+            return self._failure(exchange, error)
+        return exchange
+
+    async def _foresee(self, exchange: Exchange, length: int) -> None:
+        exchange.foreseen = True
+        request = exchange.request
+        parameters = Parameters(request._replace(body=b""), no_multipart)
+        exchange.choose_format(parameters)
+        method, version = parameters.public("method"), parameters.public("v")
+        media = media_type(header(request.headers, "Content-Type") or "")
+        named = method is not None and version is not None
+        if named or media.name not in FORMS:  # else the form may say it
+            exchange.most = self._find(exchange, _named(exchange, method, version)).max_body
+        if media.name == FORM:
+            exchange.most = min(exchange.most, MAX_FORM)
+        exchange.check_size(length)
+        body_type(request.headers)
+        endpoint = exchange.endpoint
+        if endpoint is None:
+            return
+        early = before_body(endpoint.guards)
+        exchange.asked = len(early)
+        if early and (pending := _admit(exchange, endpoint, parameters, early)) is not None:
+            await pending
+
+    async def _handle_large(self, exchange: Exchange) -> Response:
         """Reads a large body in a thread: megabytes of JSON would hold up everybody's calls."""
         try:
-            endpoint, parameters = await asyncio.to_thread(self._judge, exchange)
-            if (pending := _admit(exchange, endpoint, parameters)) is not None:
+            if not exchange.foreseen:
+                await self._foresee(exchange, len(exchange.request.body))
+            known = exchange.endpoint
+            deadline = perf_counter() + (_READING_SECONDS if known is None else known.timeout)
+            beside = partial(self._beside, deadline)
+            endpoint, parameters = await beside(partial(self._judge, exchange))
+            guards = endpoint.guards[exchange.asked :]
+            if guards and (pending := _admit(exchange, endpoint, parameters, guards, beside)) is not None:
                 await pending
-            call = await asyncio.to_thread(self._bind, exchange, endpoint, parameters)
+            call = await beside(partial(self._bind, exchange, endpoint, parameters))
         except Exception as error:
             return self._failure(exchange, error)
         answer = self._start(exchange, endpoint, call)
         return answer if isinstance(answer, Response) else await answer
 
+    def _beside(self, deadline: float, work: Callable[[], Any]) -> Awaitable[Any]:
+        return self._readers.run(work, max(0.0, deadline - perf_counter()))
+
+    def _exchange(self, request: Request) -> Exchange:
+        return Exchange(request, self._address_of(request), self._max_body)
+
     async def _handle_admitted(
-        self, exchange: _Exchange, endpoint: Endpoint, parameters: Parameters, pending: Awaitable[None]
+        self, exchange: Exchange, endpoint: Endpoint, parameters: Parameters, pending: Awaitable[None]
     ) -> Response:
         """Goes on when a guard that had to wait has let the call pass."""
         try:
@@ -154,30 +200,30 @@ class Gateway:
         answer = self._start(exchange, endpoint, call)
         return answer if isinstance(answer, Response) else await answer
 
-    def _start(self, exchange: _Exchange, endpoint: Endpoint, call: Function) -> Response | Awaitable[Response]:
+    def _start(self, exchange: Exchange, endpoint: Endpoint, call: Function) -> Response | Awaitable[Response]:
         exchange.admitted = perf_counter()
         answer = self._inline(exchange, endpoint, call) if endpoint.mode == "inline" else None
         return answer if isinstance(answer, Response) else self._finish(exchange, endpoint, call, answer)
 
     def refuse(self, request: Request, error: ApiException) -> Response:
         """The answer to a request that the server could not hand over, in the form that it asks for."""
-        exchange = _Exchange(request, self._address_of(request))
-        self._guess_format(exchange)
+        exchange = self._exchange(request)
+        exchange.guess_format()
         return self._failure(exchange, error)
 
-    def _open_doors(self, exchange: _Exchange) -> None:
+    def _open_doors(self, exchange: Exchange) -> None:
         try:
             if self.draining:
                 raise ApiSysExceptions.missing_system_error
             for door in self._doors:
                 door(exchange.address)
         except ApiException:
-            self._guess_format(exchange)
+            exchange.guess_format()
             raise
 
     async def _finish(
         self,
-        exchange: _Exchange,
+        exchange: Exchange,
         endpoint: Endpoint,
         call: Function,
         pending: Awaitable[Any] | AsyncIterator[Any] | None,
@@ -205,7 +251,7 @@ class Gateway:
         finally:
             self.in_flight -= 1
 
-    def _inline(self, exchange: _Exchange, endpoint: Endpoint, call: Function) -> Any:
+    def _inline(self, exchange: Exchange, endpoint: Endpoint, call: Function) -> Any:
         """The answer of a function that runs here, or what it has left to await."""
         try:
             # In a context of its own: what a function sets is not for the next request of the connection.
@@ -213,7 +259,7 @@ class Gateway:
         except BaseException as error:  # a function may raise anything, SystemExit too
             return self._failure(exchange, error)
 
-    def _run(self, exchange: _Exchange, endpoint: Endpoint, call: Function) -> Any:
+    def _run(self, exchange: Exchange, endpoint: Endpoint, call: Function) -> Any:
         """Calls the function and writes its answer, both in the thread where this runs."""
         started = perf_counter()
         exchange.waited = started - exchange.admitted
@@ -228,21 +274,27 @@ class Gateway:
         finally:
             exchange.ran = perf_counter() - started
 
-    def _judge(self, exchange: _Exchange) -> tuple[Endpoint, Parameters]:
+    def _judge(self, exchange: Exchange) -> tuple[Endpoint, Parameters]:
         """The endpoint that is asked for, and the parameters."""
-        request = exchange.request
-        parameters = Parameters(request, self._multipart)
-        self._choose_format(exchange, parameters)
+        parameters = Parameters(exchange.request, self._multipart, max(MAX_WEIGHT, _WEIGHT * exchange.most))
+        exchange.choose_format(parameters)
         method, version = parameters.public("method"), parameters.public("v")
-        exchange.method, exchange.version = method or "", version or ""
         if method is None or version is None:
+            exchange.method, exchange.version = method or "", version or ""
             parameters.check_form()  # which may be where it stands
-        if method is None:
-            raise ApiSysExceptions.missing_method("method")
-        if version is None:
-            raise ApiSysExceptions.missing_version("v")
+        named = _named(exchange, method, version)
         parameters.read_body()
         exchange.parameters = parameters.values
+        endpoint = self._find(exchange, named)
+        if exchange.request.body:
+            exchange.most = endpoint.max_body
+            exchange.check_size(len(exchange.request.body))
+        return endpoint, parameters
+
+    def _find(self, exchange: Exchange, named: tuple[str, str]) -> Endpoint:
+        """The endpoint of a method and a version, if it may be asked for in this way."""
+        request = exchange.request
+        method, version = named
         endpoint = exchange.endpoint = self.catalogue.find(version.strip(), method.strip())
         exchange.method, exchange.version, exchange.registered = endpoint.name, endpoint.version, True
         if not exchange.acceptable and endpoint.raw is None:
@@ -250,9 +302,9 @@ class Gateway:
         verb = "GET" if request.verb == "HEAD" else request.verb
         if verb not in endpoint.verbs:
             raise ApiSysExceptions.not_allowed_request(headers={"Allow": endpoint.allow})
-        return endpoint, parameters
+        return endpoint
 
-    def _bind(self, exchange: _Exchange, endpoint: Endpoint, parameters: Parameters) -> Function:
+    def _bind(self, exchange: Exchange, endpoint: Endpoint, parameters: Parameters) -> Function:
         """The call of the endpoint's function."""
         plan = endpoint.plan
         if not plan.takes_any:
@@ -261,29 +313,7 @@ class Gateway:
         positional, named = plan.bind(parameters.values, parameters.repeated, public)
         return partial(_call, plan.function, positional, named)
 
-    def _guess_format(self, exchange: _Exchange) -> None:
-        """Chooses the form of an answer to a request that is not read, by its query and its headers."""
-        request = exchange.request
-        exchange.xml = accepts_xml(request.headers.get("Accept", "")) is True
-        with contextlib.suppress(ApiException):  # the error to report is another one
-            self._choose_format(exchange, Parameters(request._replace(body=b""), no_multipart))
-
-    def _choose_format(self, exchange: _Exchange, parameters: Parameters) -> None:
-        asked = parameters.public("format")
-        if asked is None:
-            accept = header(exchange.request.headers, "Accept")
-            if accept is not None and accept != "*/*":
-                accepted = accepts_xml(accept)
-                exchange.acceptable = accepted is not None
-                exchange.xml = accepted is True
-            return
-        xml = _FORMATS.get(asked.strip().lower())
-        if xml is None:
-            exchange.xml = False
-            raise ApiSysExceptions.invalid_format("format 应为 json 或 xml")
-        exchange.xml = xml
-
-    def _success(self, exchange: _Exchange, endpoint: Endpoint, result: Any) -> Response:
+    def _success(self, exchange: Exchange, endpoint: Endpoint, result: Any) -> Response:
         if endpoint.raw is not None:
             content_type, body = _raw(endpoint.raw, result)
         else:
@@ -292,14 +322,14 @@ class Gateway:
         exchange.code = SUCCESS_CODE
         return Response(200, self._headers(exchange, content_type), body, exchange)
 
-    def _failure(self, exchange: _Exchange, error: BaseException) -> Response:
+    def _failure(self, exchange: Exchange, error: BaseException) -> Response:
         try:
             return self._error_answer(exchange, error)
         except Exception as broken:  # an exception of a function's that can't even be told
             self._log(exchange, "raised what can't be answered", broken)
             return self._error_answer(exchange, ApiSysExceptions.system_error())
 
-    def _error_answer(self, exchange: _Exchange, error: BaseException) -> Response:
+    def _error_answer(self, exchange: Exchange, error: BaseException) -> Response:
         if not isinstance(error, ApiException):
             self._log(exchange, "failed", error)
             error = ApiSysExceptions.system_error(f"{type(error).__name__}: {error}" if self._debug else None)
@@ -309,19 +339,19 @@ class Gateway:
         headers.extend(printable(error.headers).items())
         return Response(error.status_code, headers, body, exchange)
 
-    def _log(self, exchange: _Exchange, what: str, error: BaseException) -> None:
+    def _log(self, exchange: Exchange, what: str, error: BaseException) -> None:
         request_id = exchange.request_id
         known = {"request_id": request_id}
         logger.error("%s %s, request %s", exchange.name, what, request_id, exc_info=error, extra=known)
 
-    def _headers(self, exchange: _Exchange, content_type: str) -> list[tuple[str, str]]:
+    def _headers(self, exchange: Exchange, content_type: str) -> list[tuple[str, str]]:
         headers = [("Content-Type", content_type), ("X-Request-Id", exchange.request_id), *self._cross_origin.headers]
         headers += exchange.headers
         if exchange.ignored:
             headers.append(("X-Ignored-Params", exchange.ignored))
         return headers
 
-    def _preflight(self, exchange: _Exchange) -> Response:
+    def _preflight(self, exchange: Exchange) -> Response:
         asked = header(exchange.request.headers, "Access-Control-Request-Headers")
         headers = [("X-Request-Id", exchange.request_id), *self._cross_origin.preflight(asked)]
         return Response(204, headers, b"", exchange)
@@ -334,19 +364,43 @@ def _call(function: Callable[..., Any], positional: Sequence[Any], named: Mappin
     return function(*positional, **named)
 
 
-def _admit(exchange: _Exchange, endpoint: Endpoint, parameters: Parameters) -> Awaitable[None] | None:
-    """Asks the endpoint's guards; what is left to await, if one must wait."""
+def _named(exchange: Exchange, method: str | None, version: str | None) -> tuple[str, str]:
+    """The method and the version that are asked for. Raises 1012 and 1004."""
+    exchange.method, exchange.version = method or "", version or ""
+    if method is None:
+        raise ApiSysExceptions.missing_method("method")
+    if version is None:
+        raise ApiSysExceptions.missing_version("v")
+    return method, version
+
+
+def _admit(
+    exchange: Exchange,
+    endpoint: Endpoint,
+    parameters: Parameters,
+    guards: Iterable[Guard],
+    beside: Beside | None = None,
+) -> Awaitable[None] | None:
+    """Asks some guards of the endpoint; what is left to await, if one must wait."""
     exchange.app_key = parameters.public("app_key") or ""
-    admission = Admission(exchange.request, parameters, exchange.address, endpoint.version, endpoint.name)
-    exchange.headers = admission.headers
-    pending = admit(admission, endpoint.guards)
+    admission = exchange.admission
+    if admission is None:
+        admission = exchange.admission = Admission(
+            exchange.request, parameters, exchange.address, endpoint.version, endpoint.name
+        )
+        exchange.headers = admission.headers
+    else:
+        admission.request, admission.parameters = exchange.request, parameters
+    if beside is not None:
+        admission.beside = beside
+    pending = admit(admission, guards)
     if pending is not None:
         return _admit_later(exchange, admission, pending)
     exchange.app_key = admission.app_key
     return None
 
 
-async def _admit_later(exchange: _Exchange, admission: Admission, pending: Awaitable[None]) -> None:
+async def _admit_later(exchange: Exchange, admission: Admission, pending: Awaitable[None]) -> None:
     await pending
     exchange.app_key = admission.app_key
 

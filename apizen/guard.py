@@ -4,22 +4,31 @@ An endpoint holds the tuple of the guards that apply to it, so what is off costs
 pass or raises the `ApiException` that is its answer::
 
     class OfficeHours:
+        reads_body = False
+
         def check(self, admission):
             if not 8 <= time.localtime().tm_hour < 18:
                 raise ApiSysExceptions.forbidden_request('8 时至 18 时')
 
 A guard that must wait for something, as a store on another machine, gives an awaitable; it never blocks.
+
+Before a large body is read, the first guards of an endpoint are asked, up to the one that reads the body.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Protocol
+from itertools import takewhile
+from typing import Any, Protocol
 
 from apizen.message import Request
 from apizen.parameters import Parameters
 
-__all__ = ["Admission", "Guard", "GuardFactory", "admit"]
+__all__ = ["Admission", "Beside", "Guard", "GuardFactory", "admit", "before_body"]
+
+#: Runs something in a thread and gives its result.
+Beside = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class Admission:
@@ -27,10 +36,11 @@ class Admission:
 
     ``address`` is the caller's, behind trusted proxies too. ``version`` and ``method`` name the endpoint.
     ``app_key`` is empty until a guard has proved who calls, ``app_rate`` is the rate of that app where it has
-    one of its own. ``headers`` are added to the answer, whatever it is.
+    one of its own. ``headers`` are added to the answer, whatever it is. ``beside`` runs in a thread what takes
+    long with a large body.
     """
 
-    __slots__ = ("address", "app_key", "app_rate", "headers", "method", "parameters", "request", "version")
+    __slots__ = ("address", "app_key", "app_rate", "beside", "headers", "method", "parameters", "request", "version")
 
     def __init__(self, request: Request, parameters: Parameters, address: str, version: str, method: str) -> None:
         self.request = request
@@ -41,10 +51,14 @@ class Admission:
         self.app_key = ""
         self.app_rate = ""
         self.headers: list[tuple[str, str]] = []
+        self.beside: Beside = asyncio.to_thread
 
 
 class Guard(Protocol):
     """Something that a call must pass."""
+
+    #: Whether it looks at the body, or at parameters that the body may hold.
+    reads_body: bool
 
     def check(self, admission: Admission) -> Awaitable[None] | None:
         """Raises an `ApiException`, at once or when awaited, for a call that may not pass."""
@@ -53,6 +67,11 @@ class Guard(Protocol):
 #: Makes an endpoint's guards from the keys ``auth`` and ``rate`` of its entry; a key that it does not have is
 #: missing. Raises ValueError for what they can't be.
 GuardFactory = Callable[[dict[str, object]], tuple[Guard, ...]]
+
+
+def before_body(guards: Iterable[Guard]) -> tuple[Guard, ...]:
+    """The guards that can be asked before the body is there."""
+    return tuple(takewhile(lambda guard: not guard.reads_body, guards))
 
 
 def admit(admission: Admission, guards: Iterable[Guard]) -> Awaitable[None] | None:

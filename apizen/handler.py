@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from tornado.http1connection import HTTP1Connection
@@ -27,14 +27,18 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
-from tornado.web import Application, RequestHandler
+from tornado.web import Application
 
+from apizen.body_budget import LARGE_BODY, BodyBudget
 from apizen.connection import Connection
 from apizen.exception import ApiException, ApiSysExceptions
+from apizen.exchange import Exchange
 from apizen.gateway import Gateway
+from apizen.media_type import media_type
 from apizen.message import Call, Request, Response, header
+from apizen.parameters import FORM
 
-__all__ = ["GATEWAY_PATH", "EnvelopeHandler", "Front", "Observer", "UnknownPath"]
+__all__ = ["GATEWAY_PATH", "Front", "Observer"]
 
 GATEWAY_PATH = "/api/router/rest"
 
@@ -49,6 +53,8 @@ Observer = Callable[[Call, str, int, int, int, float], None]
 _LINGER_SECONDS = 5.0
 _LINGER_BYTES = 64 * 1024 * 1024
 _UNLIMITED = 1 << 62
+# Tornado decodes the urlencoded forms of an application's handlers on the loop, and takes 200 bytes for each.
+_MAX_TORNADO_FORM = 64 * 1024
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in http.HTTPStatus}
 
@@ -86,8 +92,8 @@ def write_head(response: Response, connection: str | None) -> bytes:
 class Front(HTTPServerConnectionDelegate):
     """Gives each request to the gateway or to the application.
 
-    ``max_body`` is in bytes. ``admit`` raises an `ApiException` for a request that may go to neither;
-    the gateway asks it by itself, among its doors.
+    ``max_body`` is in bytes, and for the application; the gateway knows its own. ``admit`` raises an `ApiException`
+    for a request that may go to neither; the gateway asks it by itself, among its doors.
     """
 
     def __init__(
@@ -103,6 +109,7 @@ class Front(HTTPServerConnectionDelegate):
         self.max_body = max_body
         self.observers = tuple(observers)
         self.admit = admit
+        self.budget = BodyBudget()
         #: The calls that run; without a reference a task could be collected before it ends.
         self.tasks: set[asyncio.Future[Response]] = set()
 
@@ -122,8 +129,12 @@ class _Message(HTTPMessageDelegate):
         self._front = front
         self._server_connection = server_connection
         self._connection = connection
+        self._stream: Connection | None = _stream_of(connection)
         self._chunks: list[bytes] = []
         self._received = 0
+        self._most = front.max_body
+        self._held = 0
+        self._foreseen: Exchange | None = None
         self._inner: HTTPMessageDelegate | None = None
         self._refused = False
         self._linger: asyncio.TimerHandle | None = None
@@ -142,31 +153,50 @@ class _Message(HTTPMessageDelegate):
         if isinstance(self._connection, HTTP1Connection):
             # The limit is kept here: Tornado would end the connection with a bare 400.
             self._connection.set_max_body_size(_UNLIMITED)
-        length = header(headers, "Content-Length")
-        if length is not None and length.isdecimal() and int(length[:20]) > self._front.max_body:
-            self._refuse(self._too_large())
+        try:
+            if start_line.version == "HTTP/1.1" and len(headers.get_list("Host")) != 1:
+                raise ApiSysExceptions.bad_request("应有一个 Host")
+            length = self._expect_body()
+            if path != GATEWAY_PATH:
+                return self._hand_over(start_line, headers, length)
+            if start_line.method == "OPTIONS":
+                self._front.admit(self._request())
+        except ApiException as error:
+            self._refuse(error)
             return None
-        if start_line.version == "HTTP/1.1" and len(headers.get_list("Host")) != 1:
-            self._refuse(ApiSysExceptions.bad_request("应有一个 Host"))
-            return None
-        if path == GATEWAY_PATH:
-            return None
-        return self._hand_over(start_line, headers)
+        return self._foresee(length) if length > min(LARGE_BODY, self._most) else None
 
-    def _hand_over(self, start_line: RequestStartLine, headers: HTTPHeaders) -> Awaitable[None] | None:
-        """Gives the request to the application."""
+    def _expect_body(self) -> int:
+        """The length of the body as the client says it, 0 where it does not."""
+        length = header(self._headers, "Content-Length")
+        if length is None and "Transfer-Encoding" not in self._headers:
+            return 0
+        if self._stream is not None:
+            self._stream.expect_body()
+        return int(length[:20]) if length is not None and length.isdecimal() else 0
+
+    def _hand_over(self, start_line: RequestStartLine, headers: HTTPHeaders, length: int) -> Awaitable[None] | None:
+        """Gives the request to the application. Raises what keeps it out."""
+        if media_type(header(headers, "Content-Type") or "").name == FORM:
+            self._most = min(self._most, _MAX_TORNADO_FORM)
+        self._check_size(length)
         inner = self._front.application.start_request(self._server_connection, self._connection)
         try:
             self._front.admit(self._request())
             received = inner.headers_received(start_line, headers)
         except HTTPInputError:
-            self._refuse(ApiSysExceptions.bad_request())
-            return None
-        except ApiException as error:
-            self._refuse(error)
-            return None
+            raise ApiSysExceptions.bad_request from None
         self._inner = inner
         return received
+
+    async def _foresee(self, length: int) -> None:
+        """Lets the gateway judge a request with a body of this length before it is read."""
+        foreseen = await self._front.gateway.foresee(self._request(), length)
+        if isinstance(foreseen, Response):
+            self._end(foreseen)
+        else:
+            self._foreseen = foreseen
+            self._most = foreseen.most
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self._received += len(chunk)
@@ -174,26 +204,51 @@ class _Message(HTTPMessageDelegate):
             if self._received > _LINGER_BYTES:
                 self._end_linger()
             return None
-        if self._received > self._front.max_body:
+        if self._stream is not None:
+            self._stream.add_body(len(chunk))
+        try:
+            self._front.budget.take(len(chunk), of=self._received)
+            self._held += len(chunk)
+            if self._inner is not None or self._foreseen is not None:
+                self._check_size(self._received)
+        except ApiException as error:
             if self._inner is not None:
                 self._inner.on_connection_close()
-            self._refuse(self._too_large())
+            self._refuse(error)
             return None
         if self._inner is not None:
-            return self._inner.data_received(chunk)
+            return self._unhurried(self._inner.data_received(chunk))
         self._chunks.append(chunk)
-        return None
+        large = self._received > min(LARGE_BODY, self._most)
+        return self._foresee(self._received) if large and self._foreseen is None else None
+
+    def _unhurried(self, pending: Awaitable[None] | None) -> Awaitable[None] | None:
+        """Takes the time that a handler needs for a piece of a body off that of the client."""
+        if pending is None or self._stream is None:
+            return pending
+        stream = self._stream
+
+        async def wait() -> None:
+            stream.end_body()
+            await pending
+            stream.expect_body()
+
+        return wait()
 
     def finish(self) -> None:
+        if self._stream is not None:
+            self._stream.end_body()
         if self._refused:
             self._end_linger()
         elif self._inner is not None:
+            self._give_back()
             self._inner.finish()
         else:
             self._answer()
 
     def on_connection_close(self) -> None:
         self._chunks.clear()
+        self._give_back()
         if self._linger is not None:
             self._linger.cancel()
         elif self._inner is not None:
@@ -201,7 +256,8 @@ class _Message(HTTPMessageDelegate):
 
     def _answer(self) -> None:
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        answer = self._front.gateway.handle(self._request(body))
+        self._chunks.clear()
+        answer = self._front.gateway.handle(self._request(body), self._foreseen)
         if isinstance(answer, Response):
             self._write(answer)
             return
@@ -222,6 +278,7 @@ class _Message(HTTPMessageDelegate):
         return Request(self._start_line.method, self._query, self._headers, body, peer)
 
     def _write(self, response: Response) -> None:
+        self._give_back()
         self._send(response, self._connection_header())
         self._connection.finish()
 
@@ -247,18 +304,27 @@ class _Message(HTTPMessageDelegate):
             return "close" if asked.lower() == "close" else None
         return "Keep-Alive" if asked.lower() == "keep-alive" else None
 
-    def _too_large(self) -> ApiException:
-        return ApiSysExceptions.body_too_large(f"上限为 {self._front.max_body} 字节")
+    def _give_back(self) -> None:
+        self._front.budget.give_back(self._held)
+        self._held = 0
+
+    def _check_size(self, size: int) -> None:
+        if size > self._most:
+            raise ApiSysExceptions.body_too_large(f"上限为 {self._most} 字节")
 
     def _refuse(self, error: ApiException) -> None:
+        self._end(self._front.gateway.refuse(self._request(), error))
+
+    def _end(self, response: Response) -> None:
         """Answers at once and ends the connection, having read what is on its way for a while."""
         self._refused = True
         self._chunks.clear()
+        self._give_back()
         self._inner = None
-        self._send(self._front.gateway.refuse(self._request(), error), "close")
-        stream = getattr(self._connection, "stream", None)
-        if isinstance(stream, Connection):
-            stream.refused = True
+        self._send(response, "close")
+        if self._stream is not None:
+            self._stream.refused = True
+            self._stream.end_body()
         sends = "Content-Length" in self._headers or "Transfer-Encoding" in self._headers
         if not sends or "Expect" in self._headers:  # with Expect the client waits for a word first
             self._connection.finish()
@@ -274,50 +340,14 @@ class _Message(HTTPMessageDelegate):
                 self._connection.close()
 
 
+def _stream_of(connection: HTTPConnection) -> Connection | None:
+    stream = getattr(connection, "stream", None)
+    return stream if isinstance(stream, Connection) else None
+
+
 def _path_of(target: str) -> str:
     """The path of a request target in absolute form (RFC 9112, 3.2.2)."""
     try:
         return urlsplit(target).path
     except ValueError:
         return ""
-
-
-class EnvelopeHandler(RequestHandler):
-    """Base of the application's own handlers: what goes wrong in one is answered with an envelope, too."""
-
-    _ERRORS: ClassVar[dict[int, type[ApiException]]] = {
-        404: ApiSysExceptions.unknown_path,
-        405: ApiSysExceptions.not_allowed_request,
-        413: ApiSysExceptions.body_too_large,
-    }
-
-    def initialize(self, gateway: Gateway) -> None:
-        self.gateway = gateway
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        default = ApiSysExceptions.bad_request if status_code < 500 else ApiSysExceptions.system_error
-        self.refuse(self._ERRORS.get(status_code, default)())
-
-    def refuse(self, error: ApiException) -> None:
-        """Ends the request with an error's envelope."""
-        request = self.request
-        response = self.gateway.refuse(Request(request.method or "GET", request.query, request.headers), error)
-        self.clear()
-        self.clear_header("Server")
-        self.set_status(response.status)
-        for name, value in response.headers:
-            self.set_header(name, value)
-        self.finish(response.body)
-
-    def compute_etag(self) -> None:
-        return None
-
-
-class UnknownPath(EnvelopeHandler):
-    """Answers every path that nothing else serves."""
-
-    def prepare(self) -> None:
-        self.refuse(ApiSysExceptions.unknown_path())
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        self.refuse(ApiSysExceptions.unknown_path())

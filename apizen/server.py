@@ -114,7 +114,7 @@ class Server:
         signal to their supervisor: a terminal or systemd sends a signal to all, and the supervisor passes it on.
         """
         stopped = asyncio.Event()
-        idle = asyncio.create_task(self._end_idle_connections())
+        idle = asyncio.create_task(self._end_late_connections())
 
         def stop() -> None:
             if stopped.is_set() and not self._shared:
@@ -161,12 +161,13 @@ class Server:
             service = self._started.pop()
             await _safely(service, service.close())
 
-    async def _end_idle_connections(self) -> None:
+    async def _end_late_connections(self) -> None:
         while True:
             await asyncio.sleep(_IDLE_SECONDS / 15)
-            oldest = time.monotonic() - _IDLE_SECONDS
+            now = time.monotonic()
             for stream in list(self._streams):
-                if stream.waits_since is not None and stream.waits_since < oldest:
+                idle = stream.waits_since is not None and stream.waits_since < now - _IDLE_SECONDS
+                if idle or stream.is_late(now):
                     stream.close()
 
     def _busy(self) -> Iterator[Any]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from apizen.exception import hint_at
+from apizen.version import DEFAULT_MAX_BODY
 
 __all__ = ["Settings", "SettingsError", "known_variables", "read_file", "setting", "unknown_variables"]
 
@@ -44,7 +45,7 @@ class Settings:
     methods: tuple[str, ...] = setting((), "further modules with versions, as shop.methods")
     response_key: str = setting("response", "name of the envelope's result; old clients want respone")
     cors_origin: str = setting("*", "value of Access-Control-Allow-Origin; empty for none")
-    max_body: int = setting(10 * 1024 * 1024, "largest request body in bytes")
+    max_body: int = setting(DEFAULT_MAX_BODY, "largest request body in bytes, where a method's entry says nothing")
     timeout: float = setting(30.0, "seconds that a call may take, where its entry says nothing")
     threads: int = setting(64, "threads for plain functions")
     queue: int = setting(1000, "calls that may wait for a thread")

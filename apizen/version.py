@@ -24,6 +24,7 @@ run         ``'thread'``, or ``'inline'`` for a function that only  ``'thread'``
 timeout     seconds until 1029                                      the setting
 raw         True sends bytes or text without an envelope; a text    False
             is the Content-Type to send them with
+max_body    bytes of the largest body (1028)                        the setting
 auth        ``'sign'`` takes signed calls only                      the setting
 rate        calls of one caller, as ``'100/minute'``; None for any  the setting
 =========== ======================================================= ====================
@@ -46,6 +47,7 @@ from apizen.guard import Guard, GuardFactory
 from apizen.signature import CallPlan, SignatureError
 
 __all__ = [
+    "DEFAULT_MAX_BODY",
     "ApiMethodBase",
     "ApiMethodsBase",
     "Catalogue",
@@ -58,11 +60,13 @@ __all__ = [
 
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 DEFAULT_VERBS = ("GET", "POST")
+#: Bytes of the largest body.
+DEFAULT_MAX_BODY = 2 * 1024 * 1024
 RunMode = Literal["thread", "inline", "loop"]
 
 # The seed's document writes some of these names in two ways.
 _TABLES = ("support_methods", "api_methods")
-_KEYS = ("func", "method", "methods", "enable", "run", "timeout", "raw", "auth", "rate")
+_KEYS = ("func", "method", "methods", "enable", "run", "timeout", "raw", "max_body", "auth", "rate")
 _GUARDED = ("auth", "rate")
 
 Class = TypeVar("Class", bound=type)
@@ -137,6 +141,8 @@ class Endpoint:
     timeout: float
     #: The Content-Type of a raw answer; None where the answer is an envelope.
     raw: str | None
+    #: Bytes of the largest body.
+    max_body: int
     #: What a call must pass, in this order.
     guards: tuple[Guard, ...] = ()
 
@@ -224,36 +230,48 @@ class Registry:
             )
         self._versions[name] = (methods, enable)
 
-    def catalogue(self, timeout: float, guards: GuardFactory = unguarded) -> Catalogue:
+    def catalogue(
+        self, timeout: float, guards: GuardFactory = unguarded, max_body: int = DEFAULT_MAX_BODY
+    ) -> Catalogue:
         """Compiles what is registered and closes the registry.
 
-        ``timeout`` is the default in seconds, ``guards`` makes what an entry's ``auth`` and ``rate`` ask for.
+        ``timeout`` in seconds and ``max_body`` in bytes are what counts where an entry says nothing, ``guards``
+        makes what an entry's ``auth`` and ``rate`` ask for.
         """
+        defaults = _Defaults(timeout, max_body, guards)
         self._closed = True
         compiled: dict[str, Mapping[str, Endpoint | None]] = {}
         problems: list[Problem] = []
         for name, (methods, enable) in self._versions.items():
-            endpoints = _compile(name, methods, timeout, guards, problems)
+            endpoints = _compile(name, methods, defaults, problems)
             if enable:
                 compiled[name] = MappingProxyType(endpoints)
         versions = {name: enable for name, (_, enable) in self._versions.items()}
         return Catalogue(MappingProxyType(versions), MappingProxyType(compiled), tuple(problems))
 
 
+class _Defaults(NamedTuple):
+    """What counts where an entry says nothing, and what makes its guards."""
+
+    timeout: float
+    max_body: int
+    guards: GuardFactory
+
+
 def _compile(
-    version: str, methods: ApiMethodMeta, timeout: float, guards: GuardFactory, problems: list[Problem]
+    version: str, methods: ApiMethodMeta, defaults: _Defaults, problems: list[Problem]
 ) -> dict[str, Endpoint | None]:
     endpoints: dict[str, Endpoint | None] = {}
     for name, entry in methods.entries.items():
         try:
-            endpoints[name] = _endpoint(version, name, entry.value, timeout, guards)
+            endpoints[name] = _endpoint(version, name, entry.value, defaults)
         except ValueError as error:
             endpoints[name] = None
             problems.append(Problem(version, str(name), f"{error}; registered in {_place(entry.owner)}"))
     return endpoints
 
 
-def _endpoint(version: str, name: Any, entry: Any, timeout: float, guards: GuardFactory) -> Endpoint:
+def _endpoint(version: str, name: Any, entry: Any, defaults: _Defaults) -> Endpoint:
     if not isinstance(name, str) or not name or name != name.strip():
         raise ValueError(f"a method name must be a text without blanks around it, not {name!r}")
     if not isinstance(entry, dict):
@@ -278,9 +296,10 @@ def _endpoint(version: str, name: Any, entry: Any, timeout: float, guards: Guard
         verbs=_verbs(entry),
         enable=enable,
         mode=_mode(function, entry),
-        timeout=_seconds(entry.get("timeout", timeout)),
+        timeout=_seconds(entry.get("timeout", defaults.timeout)),
         raw=_content_type(entry.get("raw", False)),
-        guards=guards({key: entry[key] for key in _GUARDED if key in entry}),
+        max_body=_bytes(entry.get("max_body", defaults.max_body)),
+        guards=defaults.guards({key: entry[key] for key in _GUARDED if key in entry}),
     )
 
 
@@ -323,6 +342,12 @@ def _seconds(timeout: Any) -> float:
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < float("inf"):
         raise ValueError(f"timeout must be a number of seconds above 0, not {timeout!r}")
     return float(timeout)
+
+
+def _bytes(max_body: Any) -> int:
+    if isinstance(max_body, bool) or not isinstance(max_body, int) or max_body < 0:
+        raise ValueError(f"max_body must be a number of bytes, not {max_body!r}")
+    return max_body
 
 
 def _content_type(raw: Any) -> str | None:

@@ -184,6 +184,8 @@ class _RateGuard:
 
     __slots__ = ("_rate", "_rates")
 
+    reads_body = False
+
     def __init__(self, rates: Rates, rate: str) -> None:
         self._rates = rates
         self._rate = rate

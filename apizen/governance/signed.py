@@ -15,13 +15,12 @@ its timestamp. The nonce alone would not do: names and values are signed without
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import time
 from collections.abc import Awaitable, Iterable
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from apizen.exception import ApiException, ApiSysExceptions, hint_at
@@ -63,6 +62,8 @@ class SignedCalls:
     while the apps are not known, and without a look for replays while the store of nonces fails; otherwise they are
     answered 1030. Raises ValueError for a method or a zone that does not exist.
     """
+
+    reads_body = True
 
     def __init__(
         self,
@@ -121,7 +122,7 @@ class SignedCalls:
 
     async def _check_later(self, admission: Admission, app: App, method: str, seconds_left: float) -> None:
         """Signs in a thread: megabytes would hold up everybody's calls."""
-        signed = await asyncio.to_thread(_signed, admission.parameters, method, app.secret)
+        signed = await admission.beside(partial(_signed, admission.parameters, method, app.secret))
         outcome = self._check_signature(admission, app, method, seconds_left, signed)
         if outcome is not None:
             await outcome

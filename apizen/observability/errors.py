@@ -21,7 +21,7 @@ from tornado.template import Template
 from apizen.envelope import Envelope
 from apizen.exception import ApiException, ApiSysExceptions, declared_errors
 from apizen.gateway import Gateway
-from apizen.handler import EnvelopeHandler
+from apizen.pages import EnvelopeHandler
 
 __all__ = ["ERRORS_PATH", "catalogue", "errors_rules"]
 

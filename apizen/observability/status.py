@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tornado.routing import URLSpec
 
 from apizen.gateway import Gateway
-from apizen.handler import EnvelopeHandler
+from apizen.pages import EnvelopeHandler
 
 if TYPE_CHECKING:
     from apizen.observability.metrics import Metrics

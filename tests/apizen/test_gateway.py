@@ -245,7 +245,7 @@ def test_any_number_gives_an_envelope(gateway: Gateway, method: str, number: str
         check(ask(gateway, f"v=1.0&method={method}&format={form}&value={quote(number)}"))
 
 
-@pytest.mark.parametrize("depth", [98, 99, 100, 101, 1000, 100_000])
+@pytest.mark.parametrize("depth", [98, 99, 100, 101, 1000, 30_000])
 @pytest.mark.parametrize("form", ["json", "xml"])
 def test_nesting_has_a_limit(gateway: Gateway, depth: int, form: str) -> None:
     nested = b"[" * depth + b"]" * depth

@@ -25,6 +25,8 @@ def add(a: int, b: int) -> int:
 class Keyed:
     """Lets a caller pass who sends the key; counts whom it asked."""
 
+    reads_body = True
+
     def __init__(self) -> None:
         self.asked: list[Admission] = []
 
@@ -119,6 +121,8 @@ def test_what_is_open_asks_nobody() -> None:
 
 def test_a_guard_that_breaks_is_1017() -> None:
     class Broken:
+        reads_body = False
+
         def check(self, admission: Admission) -> None:
             raise RuntimeError("secret")
 

@@ -397,11 +397,11 @@ def test_entry_raw(given, raw):
         ({"func": one, "enabel": True}, "unknown key 'enabel' in its entry, did you mean 'enable'?"),
         (
             {"func": one, "xyz": 1},
-            "unknown key 'xyz' in its entry, known are: auth, enable, func, method, methods, rate, raw, run, timeout",
+            "unknown key 'xyz' in its entry, known are: auth, enable, func, max_body, method, methods, rate, raw, run, timeout",
         ),
         (
             {"func": one, 5: 1},
-            "unknown key 5 in its entry, known are: auth, enable, func, method, methods, rate, raw, run, timeout",
+            "unknown key 5 in its entry, known are: auth, enable, func, max_body, method, methods, rate, raw, run, timeout",
         ),
         ({"func": one, "enable": "no"}, "enable must be True or False, not 'no'"),
         ({"func": one, "enable": None}, "enable must be True or False, not None"),
