@@ -15,9 +15,9 @@ ROOT = Path(__file__).parent.parent
 ORDER = [
     "explanation", "exception", "media_type", "document", "coercion", "constraint", "composition", "record", "schema",
     "signature", "message", "parameters", "guard", "version", "envelope", "runner", "negotiation", "cross_origin",
-    "exchange", "readers", "body_budget", "gateway", "multipart", "connection",
+    "exchange", "readers", "body_budget", "gateway", "multipart", "quiet", "connection",
     "pages", "handler", "supervisor", "server", "settings",
-    "governance.error", "governance.address", "governance.folder", "governance.quiet", "governance.record",
+    "governance.error", "governance.address", "governance.folder", "governance.record",
     "governance.secret", "governance.tables", "governance.database", "governance.apps", "governance.bans",
     "governance.snapshot", "governance.directory", "governance.window", "governance.digest_table",
     "governance.owned_file",

@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from apizen.governance.error import GovernanceError
-from apizen.governance.quiet import Seldom
 from apizen.governance.record import App, Ban
 from apizen.governance.snapshot import NOTHING, Reader, Snapshot
+from apizen.quiet import Seldom
 
 __all__ = ["App", "Ban", "Directory"]
 

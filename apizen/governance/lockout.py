@@ -23,8 +23,8 @@ from limits import RateLimitItem
 
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.governance.counters import Counters, CountersError, Outcome, begun, caller_of, outcome_of
-from apizen.governance.quiet import Seldom
 from apizen.governance.rate import parse_rate
+from apizen.quiet import Seldom
 
 __all__ = ["Lockout"]
 

@@ -23,8 +23,8 @@ import limits
 
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.governance.counters import Counters, CountersError, Decision, Hit, Outcome, caller_of
-from apizen.governance.quiet import Seldom
 from apizen.guard import Admission, Guard
+from apizen.quiet import Seldom
 
 __all__ = ["Rates", "parse_rate"]
 

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING
 
 from apizen.exception import ApiException, ApiSysExceptions, hint_at
 from apizen.governance.counters import CountersError, Outcome
-from apizen.governance.quiet import Seldom
 from apizen.governance.signing import (
     DEFAULT_METHOD,
     SIGN_METHODS,
@@ -38,6 +37,7 @@ from apizen.governance.signing import (
 )
 from apizen.guard import Admission
 from apizen.parameters import Parameters
+from apizen.quiet import Seldom
 
 if TYPE_CHECKING:
     from apizen.governance.counters import Counters

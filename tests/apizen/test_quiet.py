@@ -1,6 +1,6 @@
 import logging
 
-from apizen.governance.quiet import Seldom
+from apizen.quiet import Seldom
 
 logger = logging.getLogger("tests.quiet")
 
