@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tornado.web import Application
 
+from apizen.connections import Connections
+from apizen.descriptors import descriptor_limit, room_for_connections
 from apizen.gateway import Gateway
 from apizen.governance.control import Control
 from apizen.handler import Front
@@ -34,6 +36,7 @@ class App:
     runner: Runner
     front: Front
     services: tuple[Service, ...] = ()
+    connections: Connections = field(default_factory=Connections)
 
 
 def make_app(
@@ -61,7 +64,8 @@ def make_app(
         doors=control.doors,
         max_body=settings.max_body,
     )
-    observation = Observation(settings, gateway, runner, control.address_of)
+    connections = Connections(room_for_connections(settings.max_connections, settings.threads, descriptor_limit()))
+    observation = Observation(settings, gateway, runner, connections, control.address_of)
     application = Application(
         [
             *handlers,
@@ -73,4 +77,4 @@ def make_app(
         log_function=observation.log,
     )
     front = Front(gateway, application, settings.max_body, observation.observers, control.admit)
-    return App(settings, catalogue, gateway, runner, front, (observation, control, *services))
+    return App(settings, catalogue, gateway, runner, front, (observation, control, *services), connections)

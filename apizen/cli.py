@@ -20,7 +20,6 @@ from urllib.parse import urlencode
 
 import click
 from tornado import autoreload
-from tornado.netutil import bind_sockets
 
 from apizen import __version__
 from apizen.application import App
@@ -31,7 +30,9 @@ from apizen.commands.command import Group, command_of
 from apizen.commands.maintenance import maintenance
 from apizen.commands.sign import sign
 from apizen.commands.top import top
+from apizen.descriptors import descriptor_limit, raise_descriptor_limit
 from apizen.handler import GATEWAY_PATH
+from apizen.listener import bind
 from apizen.message import Request, Response
 from apizen.server import Server
 from apizen.settings import Settings, SettingsError
@@ -39,6 +40,8 @@ from apizen.supervisor import StartError, Supervisor
 from apizen.version import Catalogue, RegistrationError
 
 __all__ = ["main"]
+
+logger = logging.getLogger(__name__)
 
 MakeApp = Callable[[Settings], App]
 Result = TypeVar("Result")
@@ -55,12 +58,16 @@ class _ServeByDefault(click.Group):
 
 def serve(make_app: MakeApp, settings: Settings) -> None:
     """Serve the API until SIGTERM or Ctrl-C."""
+    raise_descriptor_limit()
     if settings.workers > 1:
         _check_workers(settings)
     _log_to_stderr(logging.INFO if settings.debug else logging.WARNING)
     app = _app(make_app, settings)
     for problem in app.catalogue.problems:
         click.echo(f"bad configuration: {problem}", err=True)
+    if app.connections.limit < settings.max_connections:
+        message = "max_connections is %d: with a limit of %d open files (ulimit -n) only %d connections are taken"
+        logger.warning(message, settings.max_connections, descriptor_limit(), app.connections.limit)
     sockets = _listen(settings)
     announce = functools.partial(_announce, app, sockets[0].getsockname()[1])
 
@@ -98,7 +105,7 @@ def _check_workers(settings: Settings) -> None:
 
 def _listen(settings: Settings) -> list[socket.socket]:
     try:
-        return bind_sockets(settings.port, settings.host)
+        return bind(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {reason}") from error
@@ -120,7 +127,7 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
 
 async def _serve(app: App, sockets: Sequence[socket.socket], announce: Callable[[], None]) -> None:
     settings = app.settings
-    server = Server(app.front, app.runner, settings.host, settings.port, app.services)
+    server = Server(app.front, app.runner, settings.host, settings.port, app.services, app.connections)
     await server.start_services()
     server.start(sockets, shared=settings.workers > 1)
     if settings.debug:

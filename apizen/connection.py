@@ -28,12 +28,21 @@ class Connection(IOStream):
     answer of ours is one write, so there is nothing that Nagle could gather. It also sets a timer for each
     request's headers, a tenth of what a call costs; the server looks at `waits_since` every few seconds.
 
-    ``malformed`` makes the whole answer to a message that is no HTTP.
+    ``malformed`` makes the whole answer to a message that is no HTTP. ``on_wait`` is told when the wait for a
+    request's headers begins, ``on_close`` when the connection has ended.
     """
 
-    def __init__(self, connection: socket.socket, malformed: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        malformed: Callable[[], bytes],
+        on_wait: Callable[[Connection], None],
+        on_close: Callable[[Connection], None],
+    ) -> None:
         super().__init__(connection)
         self._malformed = malformed
+        self._on_wait = on_wait
+        self._on_close = on_close
         self._headers: Awaitable[bytes] | None = None
         self._asked_at = 0.0
         self._sent = self._sent_before = 0
@@ -82,8 +91,13 @@ class Connection(IOStream):
 
     def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         self._asked_at = time.monotonic()
+        self._on_wait(self)
         self._headers = super().read_until_regex(regex, max_bytes)
         return self._headers
+
+    def close_fd(self) -> None:
+        super().close_fd()
+        self._on_close(self)
 
     def set_nodelay(self, value: bool) -> None:
         pass

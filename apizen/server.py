@@ -8,17 +8,14 @@ import logging
 import os
 import signal
 import socket
-import time
-import weakref
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from tornado.httpserver import HTTPServer
-from tornado.ioloop import IOLoop
-from tornado.netutil import bind_sockets
 
-from apizen.connection import Connection
+from apizen.connections import Connections
 from apizen.handler import Front
+from apizen.listener import Listener, bind
 from apizen.runner import Runner
 
 __all__ = ["Server", "Service"]
@@ -73,7 +70,15 @@ class Server:
     ...     await server.run(lambda: print('ready'))        # until SIGTERM or Ctrl-C
     """
 
-    def __init__(self, front: Front, runner: Runner, host: str, port: int, services: Sequence[Service] = ()) -> None:
+    def __init__(
+        self,
+        front: Front,
+        runner: Runner,
+        host: str,
+        port: int,
+        services: Sequence[Service] = (),
+        connections: Connections | None = None,
+    ) -> None:
         self.host = host
         self.port = port
         self._front = front
@@ -82,8 +87,8 @@ class Server:
         self._started: list[Service] = []
         self._http = HTTPServer(front, body_timeout=_BODY_SECONDS)
         self._http.conn_params.header_timeout = None  # see Connection
-        self._streams: weakref.WeakSet[Connection] = weakref.WeakSet()
-        self._sockets: list[socket.socket] = []
+        self._connections = Connections() if connections is None else connections
+        self._listener: Listener | None = None
         self._shared = False
 
     async def start_services(self) -> None:
@@ -102,10 +107,10 @@ class Server:
         ``shared`` are sockets that other workers accept from, too. Raises OSError where the address can't be had.
         """
         self._shared = shared
-        self._sockets = list(sockets) or bind_sockets(self.port, self.host)
-        self.port = self._sockets[0].getsockname()[1]
-        for listener in self._sockets:
-            IOLoop.current().add_handler(listener, self._on_connection, IOLoop.READ)
+        listening = list(sockets) or bind(self.host, self.port)
+        self.port = listening[0].getsockname()[1]
+        self._listener = Listener(listening, self._connections, self._serve, shared)
+        self._listener.start()
 
     async def run(self, announce: Callable[[], None]) -> None:
         """Serves until SIGTERM or SIGINT, then closes; a second signal ends the process at once.
@@ -133,9 +138,8 @@ class Server:
         Waits up to ``grace`` seconds for the calls that run and for their answers to be sent.
         """
         self._front.gateway.draining = True
-        for listener in self._sockets:
-            IOLoop.current().remove_handler(listener)
-            listener.close()
+        if self._listener is not None:
+            self._listener.close()
         for service in self._started:
             await _safely(service, service.drain())
         await self._finish_calls(grace)
@@ -146,7 +150,7 @@ class Server:
     async def _finish_calls(self, grace: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                while any(self._busy()):
+                while self._front.tasks or self._connections.writing:
                     await asyncio.sleep(0.02)
         late = list(self._front.tasks)
         for task in late:
@@ -164,32 +168,19 @@ class Server:
     async def _end_late_connections(self) -> None:
         while True:
             await asyncio.sleep(_IDLE_SECONDS / 15)
-            now = time.monotonic()
-            for stream in list(self._streams):
-                idle = stream.waits_since is not None and stream.waits_since < now - _IDLE_SECONDS
-                if idle or stream.is_late(now):
-                    stream.close()
+            for connection in self._connections.late():
+                connection.close()
+            while (oldest := self._connections.oldest(_IDLE_SECONDS)) is not None:
+                oldest.close()
+                await asyncio.sleep(0)  # thousands may have come at the same time
 
-    def _busy(self) -> Iterator[Any]:
-        yield from self._front.tasks
-        yield from (stream for stream in self._streams if stream.writing())
-
-    def _on_connection(self, listener: socket.socket, events: int) -> None:
-        # One at a time (Tornado's handler takes all that wait), and after the others have had the processor:
-        # else the worker that is first awake takes all connections of a burst, and keeps them.
-        if self._shared:
-            os.sched_yield()
+    def _serve(self, accepted: socket.socket, address: Any) -> None:
+        connection = self._connections.open(accepted, self._front.malformed)
         try:
-            connection, address = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return  # another worker was faster, or the client is gone
-        try:
-            stream = Connection(connection, self._front.malformed)
-            self._streams.add(stream)
-            self._http.handle_stream(stream, address)
+            self._http.handle_stream(connection, address)
         except Exception:
-            logger.exception("a connection could not be served")
             connection.close()
+            raise
 
 
 async def _safely(service: Service, end: Awaitable[None]) -> None:

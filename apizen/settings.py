@@ -51,6 +51,7 @@ class Settings:
     queue: int = setting(1000, "calls that may wait for a thread")
     overrun: int = setting(32, "threads of one method that may be stuck before it is refused")
     workers: int = setting(1, "processes that serve")
+    max_connections: int = setting(0, "connections that a process takes; by default 10000, or what ulimit -n allows")
     data: str = setting("data", "folder for everything that the server writes")
     database: str = setting("", "SQLAlchemy URL of apps and bans; SQLite in the data folder by default")
     store: str = setting("", "Redis URL of limits and nonces; memory, or a file for several workers, by default")
@@ -102,7 +103,7 @@ _TAKEN = ("secret.key", "counters", "claims")
 _STORED = ("sign", "ban", "rate")
 _LEAST = {
     "port": 0, "max_body": 0, "timeout": 0.001, "threads": 2, "queue": 0, "overrun": 1,
-    "workers": 1, "lockout_seconds": 1,
+    "workers": 1, "max_connections": 0, "lockout_seconds": 1,
 }  # fmt: skip
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.support import Client
@@ -47,11 +49,17 @@ class Program(Client):
 
 
 @contextmanager
-def running(*arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> Iterator[Program]:
-    """Starts the server on a free port, waits until it says where it is, and stops it at the end."""
+def running(
+    *arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, files: tuple[int, int] | None = None
+) -> Iterator[Program]:
+    """Starts the server on a free port, waits until it says where it is, and stops it at the end.
+
+    ``files`` are the soft and the hard limit on its open files.
+    """
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "run.py"), "serve", "--port", "0", *arguments],
         cwd=cwd, env=environment(env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=None if files is None else partial(resource.setrlimit, resource.RLIMIT_NOFILE, files),
     )  # fmt: skip
     try:
         assert process.stdout is not None

@@ -152,7 +152,7 @@ class RunningServer(ThreadedServer):
         self.app = app
 
     async def begin(self) -> int:
-        self.server = Server(self.app.front, self.app.runner, HOST, 0, self.app.services)
+        self.server = Server(self.app.front, self.app.runner, HOST, 0, self.app.services, self.app.connections)
         await self.server.start_services()
         self.server.start()
         return self.server.port

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tornado.web import RequestHandler
 
+from apizen.connections import Connections
 from apizen.gateway import Gateway
 from apizen.governance.error import FolderError
 from apizen.handler import Observer
@@ -40,11 +41,12 @@ class Observation(Service):
         settings: Settings,
         gateway: Gateway,
         runner: Runner,
+        connections: Connections,
         address_of: Callable[[Request], str] = attrgetter("peer"),
     ) -> None:
         self._address_of = address_of
         self.journal = _journal(settings)
-        self.metrics = _metrics(settings, gateway, runner)
+        self.metrics = _metrics(settings, gateway, runner, connections)
         self._handler: logging.Handler | None = None
         self._publishing: asyncio.Task[None] | None = None
 
@@ -102,7 +104,7 @@ def _journal(settings: Settings) -> Journal | None:
         raise SettingsError(f"the access log {path} can't be opened: {error.strerror}") from error
 
 
-def _metrics(settings: Settings, gateway: Gateway, runner: Runner) -> Metrics | None:
+def _metrics(settings: Settings, gateway: Gateway, runner: Runner, connections: Connections) -> Metrics | None:
     if not settings.metrics:
         return None
     from apizen.observability.metrics import Gauge, Metrics
@@ -116,6 +118,7 @@ def _metrics(settings: Settings, gateway: Gateway, runner: Runner) -> Metrics | 
     gauges = [
         Gauge("apizen_calls_in_flight", "Calls that are being answered", lambda: gateway.in_flight),
         Gauge("apizen_calls_waiting", "Calls that wait for a thread", lambda: runner.waiting),
+        Gauge("apizen_connections", "Open connections", lambda: len(connections)),
         Gauge("apizen_threads_overrun", "Threads stuck in a call whose time is up", lambda: runner.overrun),
     ]
     return Metrics(names, gauges, settings.workers)

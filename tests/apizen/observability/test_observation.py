@@ -20,7 +20,9 @@ def app_in(data: Path) -> App:
 def test_address_of_another_path_is_that_of_the_caller(tmp_path, trusted, address):
     app = app_in(tmp_path)
     settings = Settings(access_log="access.log", metrics=False, data=str(tmp_path))
-    observation = Observation(settings, app.gateway, app.runner, CallerAddress(Networks.of(trusted)).of)
+    observation = Observation(
+        settings, app.gateway, app.runner, app.connections, CallerAddress(Networks.of(trusted)).of
+    )
     app.front.application.settings["log_function"] = observation.log
     with RunningServer(app) as server:
         server.send("GET", "/foo;password=hush", headers={"X-Forwarded-For": "203.0.113.9"})
