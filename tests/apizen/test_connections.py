@@ -259,7 +259,7 @@ def test_the_look_for_the_oldest_does_not_grow() -> None:
 def test_an_idle_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("apizen.server._IDLE_SECONDS", 0.3)
     with full_server(10) as server:
-        ending = asyncio.run_coroutine_threadsafe(server.server._end_idle_connections(), server._loop)
+        ending = asyncio.run_coroutine_threadsafe(server.server._end_late_connections(), server._loop)
         silent = server.open()
         half = server.open((GET % b"quick")[:-2])
         busy = server.open(GET % b"wait")

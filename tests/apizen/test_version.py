@@ -386,6 +386,9 @@ def test_entry_raw(given, raw):
     assert endpoint_of(raw=given).raw == raw
 
 
+KEYS = "auth, enable, func, max_body, method, methods, rate, raw, run, timeout"
+
+
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
@@ -397,11 +400,11 @@ def test_entry_raw(given, raw):
         ({"func": one, "enabel": True}, "unknown key 'enabel' in its entry, did you mean 'enable'?"),
         (
             {"func": one, "xyz": 1},
-            "unknown key 'xyz' in its entry, known are: auth, enable, func, max_body, method, methods, rate, raw, run, timeout",
+            f"unknown key 'xyz' in its entry, known are: {KEYS}",
         ),
         (
             {"func": one, 5: 1},
-            "unknown key 5 in its entry, known are: auth, enable, func, max_body, method, methods, rate, raw, run, timeout",
+            f"unknown key 5 in its entry, known are: {KEYS}",
         ),
         ({"func": one, "enable": "no"}, "enable must be True or False, not 'no'"),
         ({"func": one, "enable": None}, "enable must be True or False, not None"),
@@ -426,6 +429,9 @@ def test_entry_raw(given, raw):
         ({"func": one, "timeout": None}, "timeout must be a number of seconds above 0, not None"),
         ({"func": one, "timeout": float("inf")}, "timeout must be a number of seconds above 0, not inf"),
         ({"func": one, "timeout": float("nan")}, "timeout must be a number of seconds above 0, not nan"),
+        ({"func": one, "max_body": -1}, "max_body must be a number of bytes, not -1"),
+        ({"func": one, "max_body": 1.5}, "max_body must be a number of bytes, not 1.5"),
+        ({"func": one, "max_body": True}, "max_body must be a number of bytes, not True"),
         ({"func": one, "raw": "csv"}, "raw must be True, False or a Content-Type, not 'csv'"),
         ({"func": one, "raw": "a/b\r\nX: y"}, "raw must be True, False or a Content-Type, not 'a/b\\r\\nX: y'"),
         ({"func": one, "raw": 1}, "raw must be True, False or a Content-Type, not 1"),
