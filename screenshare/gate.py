@@ -1,4 +1,5 @@
-"""Who may watch: a PIN typed once, then a signed cookie. A browser on this machine itself needs neither.
+"""Who may watch: a PIN typed once or the key of the host's link, then a signed cookie. A browser on this machine
+itself needs none of them, unless the gate asks it, too.
 
 Every handler that gives away something of the screen asks first, and is done if the answer is no:
 
@@ -6,16 +7,18 @@ Every handler that gives away something of the screen asks first, and is done if
         if self.gate.admit(self):
             self.write(...)
 
-The refusals: 401 without a valid cookie, 429 while the address is locked after too many wrong PINs, 403 for
-an address that the host has sent away. The latter two carry Retry-After in seconds.
+The refusals: 421 for a name that is none of this machine's, 401 without a valid cookie, 429 while the network is
+locked after too many wrong PINs, 403 for an address that the host has sent away. The latter two carry Retry-After
+in seconds.
+
+The PIN is short, so wrong ones are counted, see `screenshare.attempts`. The key has 128 random bits: nobody guesses
+it, so nothing is counted and no lock holds it up.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
-import logging
 import math
 import re
 import secrets
@@ -27,23 +30,29 @@ from typing import NamedTuple
 from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 
-__all__ = ["COOKIE", "Gate", "Verdict", "is_host", "new_pin", "peer_of", "refuse"]
+from screenshare.attempts import Attempts
+from screenshare.names import HostNames
+from screenshare.peer import canonical, is_local, network_of, peer_of
 
-logger = logging.getLogger(__name__)
+__all__ = ["COOKIE", "Gate", "Verdict", "new_pin", "refuse"]
 
 COOKIE = "screen"
-_WRONG_PINS = 5
-_LOCKED_SECONDS = 60.0
-# Bounds the memory, and how many guesses a minute somebody with many addresses has: while as many
-# are remembered, an address that is not among them is treated as locked.
-_ADDRESSES = 256
-# What a proxy adds. Behind one on this machine every client would look like this machine.
-_PROXY_HEADERS = ("Forwarded", "Via", "X-Forwarded-For", "X-Real-IP")
+_DISMISSED_SECONDS = 60.0
+_KEY_DIGITS = 32  # hexadecimal: 128 bits
 
 _NEEDED = "PIN needed: open /screen in a browser\n需要 PIN 码：请用浏览器打开 /screen\n"
 _WRONG = "Wrong PIN\nPIN 码错误\n"
-_LOCKED = "Too many wrong PINs: wait\nPIN 码错误次数过多：请稍候\n"
+_LOCKED = "Too many wrong PINs: wait {wait} s\nPIN 码错误次数过多：请等待 {wait} 秒\n"
+_CLOSED = (
+    "Too many wrong PINs from many places: no PIN is taken for {wait} s. The host's link and QR code still work\n"
+    "多处输错 PIN 码次数过多：{wait} 秒内不接受 PIN 码，主持人的链接和二维码仍可使用\n"
+)
+_OLD_LINK = "This link is not valid any more\n此链接已失效\n"
 _DISMISSED = "The host has ended your viewing\n主持人已结束您的观看\n"
+_UNKNOWN_NAME = (
+    "The screen is not shared under this name: ask for it by an address, or name it with --screen-hosts\n"
+    "屏幕未以此名称共享：请用 IP 地址访问，或用 --screen-hosts 指定此名称\n"
+)
 
 
 class Verdict(NamedTuple):
@@ -54,54 +63,32 @@ class Verdict(NamedTuple):
     wait: int = 0
 
 
-class _Record(NamedTuple):
-    """What is held against an address until ``until``, in seconds of the gate's clock."""
-
-    until: float
-    wrong: int = 0
-    dismissed: bool = False
-
-
 def new_pin() -> str:
     """Six random digits."""
     return f"{secrets.randbelow(10**6):06d}"
 
 
-def peer_of(request: HTTPServerRequest) -> str:
-    """The address that a request is judged by; a test hands the gate another function in its place.
-
-    An IPv4 address that came through an IPv6 socket (``::ffff:192.0.2.7``) is given as IPv4.
-    """
-    return _canonical(request.remote_ip or "")
-
-
-def is_host(address: str, request: HTTPServerRequest) -> bool:
-    """Whether somebody at this machine asks this machine.
-
-    Not so where a proxy passes the request on, nor where the browser asked for another name: a web page
-    can let its own name point here (DNS rebinding) and would read the screen.
-    """
-    if not _is_loopback(address) or any(name in request.headers for name in _PROXY_HEADERS):
-        return False
-    name = request.host_name.strip("[]")
-    return name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
-
-
 class Gate:
-    """Knows the PIN, the cookies it gave and the addresses it holds something against.
+    """Knows the PIN, the cookies it gave and whom it holds something against.
 
-    Without a PIN everybody is admitted, except who was dismissed. A cookie ends with this object. ``clock``
-    gives seconds. Raises ValueError for a PIN that is not 4 to 12 digits.
+    Without a PIN everybody is admitted, except who was dismissed. ``names`` are those of the Host header that are
+    answered. ``pin_local``: what comes from this machine may be from strangers, through a tunnel, and is treated
+    as theirs. Cookies and the key end with this object. ``clock`` gives seconds. Raises ValueError for a PIN that is
+    not 4 to 12 digits.
 
     >>> gate = Gate('246810')
     >>> gate.enter('192.0.2.7', '000000').status, gate.enter('192.0.2.7', '246 810').status
     (403, 204)
+    >>> gate.enter_by_key('192.0.2.7', gate.key).status
+    204
     """
 
     def __init__(
         self,
         pin: str | None,
         *,
+        names: HostNames | None = None,
+        pin_local: bool = False,
         clock: Callable[[], float] = time.monotonic,
         peer_of: Callable[[HTTPServerRequest], str] = peer_of,
     ) -> None:
@@ -109,9 +96,12 @@ class Gate:
             raise ValueError("a PIN has 4 to 12 digits")
         self._secret = secrets.token_bytes(32)
         self._pin = None if pin is None else self._sign(pin)
+        self._names = names or HostNames()
+        self._pin_local = pin_local
         self._clock = clock
         self._peer_of = peer_of
-        self._records: dict[str, _Record] = {}
+        self._attempts = Attempts(clock)
+        self._dismissed: dict[str, float] = {}  # until when
 
     def admit(self, handler: RequestHandler) -> bool:
         """Whether the request may go on. If not, it is answered here."""
@@ -126,52 +116,63 @@ class Gate:
 
     def judge(self, request: HTTPServerRequest) -> Verdict:
         """200 for who may watch, else the refusal."""
+        if not self._names.know(request):
+            return Verdict(421, _UNKNOWN_NAME)
         address = self._peer_of(request)
-        record = self._record(address)
-        if record is not None and record.dismissed:
-            return Verdict(403, _DISMISSED, self._wait(record))
-        if self._pin is None or is_host(address, request) or self._is_ours(request):
+        if (wait := self._dismissed_for(address)) > 0:
+            return _refusal(403, _DISMISSED, wait)
+        if self._pin is None or self.is_host(address, request) or self._is_ours(request):
             return Verdict(200)
-        if record is not None and record.wrong >= _WRONG_PINS:
-            return Verdict(429, _LOCKED, self._wait(record))
+        if (wait := self._attempts.locked(network_of(address))) > 0:
+            return _refusal(429, _LOCKED, wait)
         return Verdict(401, _NEEDED)
 
+    def is_host(self, address: str, request: HTTPServerRequest) -> bool:
+        """Whether the one who shares the screen asks: somebody at this machine, where that can be told."""
+        return not self._pin_local and is_local(address, request)
+
     def enter(self, address: str, pin: str) -> Verdict:
-        """One try at the PIN: 204 right, 403 wrong, 429 locked, whether right or wrong.
+        """One try at the PIN: 204 right, 403 wrong; whether right or wrong 429 while the network is locked, 503
+        while no PIN is taken from anybody, 403 with a time to wait for who was dismissed.
 
         Blanks, dashes and full-width digits are taken as people type them.
         """
-        if self._pin is None:
+        network = network_of(address)
+        signed = self._sign(_plain(pin))
+        if (refusal := self._closed_to(address, network)) is not None:
+            return refusal
+        if self._pin is None or hmac.compare_digest(signed, self._pin):
+            self._attempts.clear(network)
             return Verdict(204)
-        self._forget_old()
-        record = self._records.get(address)
-        if record is None and len(self._records) >= _ADDRESSES:
-            return Verdict(429, _LOCKED, math.ceil(_LOCKED_SECONDS))
-        if record is not None and record.dismissed:
-            return Verdict(429, _DISMISSED, self._wait(record))
-        if record is not None and record.wrong >= _WRONG_PINS:
-            return Verdict(429, _LOCKED, self._wait(record))
-        if hmac.compare_digest(self._sign(_plain(pin)), self._pin):
-            self._records.pop(address, None)
-            return Verdict(204)
-        self._count_wrong(address, 1 if record is None else record.wrong + 1)
+        self._attempts.add(network, signed)
         return Verdict(403, _WRONG)
+
+    def enter_by_key(self, address: str, key: str) -> Verdict:
+        """Like `enter`, with the key of the host's link: however often, it can't be guessed."""
+        if (wait := self._dismissed_for(address)) > 0:
+            return _refusal(403, _DISMISSED, wait)
+        if self._pin is None or hmac.compare_digest(key.encode("utf-8", "replace"), self.key.encode()):
+            return Verdict(204)
+        return Verdict(403, _OLD_LINK)
 
     def try_pin(self, handler: RequestHandler, pin: str) -> None:
         """Answers a try at the PIN; the right one gets the cookie."""
-        verdict = self.enter(self._peer_of(handler.request), pin)
-        if verdict.status != 204:
-            refuse(handler, verdict)
-            return
-        secure = handler.request.protocol == "https"
-        handler.set_cookie(COOKIE, self.new_cookie(), path="/", httponly=True, samesite="Strict", secure=secure)
-        handler.set_status(204)
-        handler.finish()
+        self._try(handler, self.enter, pin)
+
+    def try_key(self, handler: RequestHandler, key: str) -> None:
+        """Answers a try at the key; the right one gets the cookie."""
+        self._try(handler, self.enter_by_key, key)
 
     def dismiss(self, address: str) -> None:
         """Admits nothing from an address for a minute: a page whose stream was ended would just ask again."""
-        self._forget_old()
-        self._records[_canonical(address)] = _Record(self._clock() + _LOCKED_SECONDS, dismissed=True)
+        now = self._clock()
+        self._dismissed = {address: until for address, until in self._dismissed.items() if until > now}
+        self._dismissed[canonical(address)] = now + _DISMISSED_SECONDS
+
+    @property
+    def key(self) -> str:
+        """The key of the host's link, which is as good as the PIN."""
+        return self._sign("key")[:_KEY_DIGITS]
 
     def new_cookie(self) -> str:
         """The value of a cookie that this gate takes as proof."""
@@ -186,21 +187,32 @@ class Gate:
     def _sign(self, text: str) -> str:
         return hmac.new(self._secret, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
-    def _record(self, address: str) -> _Record | None:
-        record = self._records.get(address)
-        return record if record is not None and record.until > self._clock() else None
+    def _try(self, handler: RequestHandler, enter: Callable[[str, str], Verdict], value: str) -> None:
+        request = handler.request
+        known = self._names.know(request)
+        verdict = enter(self._peer_of(request), value) if known else Verdict(421, _UNKNOWN_NAME)
+        if verdict.status != 204:
+            refuse(handler, verdict)
+            return
+        secure = request.protocol == "https"
+        handler.set_cookie(COOKIE, self.new_cookie(), path="/", httponly=True, samesite="Strict", secure=secure)
+        handler.set_status(204)
+        handler.finish()
 
-    def _forget_old(self) -> None:
-        now = self._clock()
-        self._records = {address: record for address, record in self._records.items() if record.until > now}
+    def _closed_to(self, address: str, network: str) -> Verdict | None:
+        """Why a try at the PIN is not even looked at; of several reasons the one that lasts longest."""
+        if self._pin is None:
+            return None
+        reasons = [
+            (self._dismissed_for(address), 403, _DISMISSED),
+            (self._attempts.locked(network), 429, _LOCKED),
+            (self._attempts.closed(), 503, _CLOSED),
+        ]
+        wait, status, text = max(reasons)
+        return _refusal(status, text, wait) if wait > 0 else None
 
-    def _count_wrong(self, address: str, wrong: int) -> None:
-        self._records[address] = _Record(self._clock() + _LOCKED_SECONDS, wrong)
-        if wrong == _WRONG_PINS:
-            logger.warning("%s is locked for %d s after %d wrong PINs", address, _LOCKED_SECONDS, wrong)
-
-    def _wait(self, record: _Record) -> int:
-        return max(1, math.ceil(record.until - self._clock()))
+    def _dismissed_for(self, address: str) -> float:
+        return self._dismissed.get(address, 0.0) - self._clock()
 
 
 def refuse(handler: RequestHandler, verdict: Verdict) -> None:
@@ -214,28 +226,15 @@ def refuse(handler: RequestHandler, verdict: Verdict) -> None:
     handler.finish(verdict.text)
 
 
+def _refusal(status: int, text: str, wait: float) -> Verdict:
+    """A refusal that ends by itself after ``wait`` seconds."""
+    seconds = max(1, math.ceil(wait))
+    return Verdict(status, text.format(wait=seconds), seconds)
+
+
 def _plain(pin: str) -> str:
     """
     >>> _plain(' 123-４５６ ')
     '123456'
     """
     return re.sub(r"[\s-]", "", unicodedata.normalize("NFKC", pin))
-
-
-def _canonical(address: str) -> str:
-    """
-    >>> _canonical('::FFFF:192.0.2.7'), _canonical('FE80::1%eth0'), _canonical('?')
-    ('192.0.2.7', 'fe80::1%eth0', '?')
-    """
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

@@ -9,6 +9,7 @@ import functools
 import json
 from pathlib import Path
 
+from tornado.httputil import HTTPServerRequest
 from tornado.routing import URLSpec
 from tornado.web import RequestHandler
 
@@ -54,12 +55,15 @@ class PageHandler(_Handler):
         self.gate = gate
 
     def get(self) -> None:
+        verdict = self.gate.judge(self.request)
+        if verdict.status == 421:
+            refuse(self, verdict)
+            return
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
         page = _content("index.html")
         # Who was sent away sees the page say so, as soon as it asks for the state.
-        asks_for_pin = self.gate.judge(self.request).status in (401, 429)
-        self.finish(page if asks_for_pin else page.replace(_PIN_VIEW, _WATCH_VIEW, 1))
+        self.finish(page if verdict.status in (401, 429) else page.replace(_PIN_VIEW, _WATCH_VIEW, 1))
 
     head = get
 
@@ -79,7 +83,9 @@ class AssetHandler(_Handler):
 
 
 class LoginHandler(_Handler):
-    """POST /screen/pin, a form or JSON with ``pin``: 204 and the cookie, 403 wrong, 429 locked (see Retry-After)."""
+    """POST /screen/pin, a form or JSON with ``pin``, or with the ``key`` of the host's link: 204 and the cookie, 403
+    wrong, 429 or 503 locked (see Retry-After).
+    """
 
     def initialize(self, gate: Gate) -> None:
         self.gate = gate
@@ -87,24 +93,34 @@ class LoginHandler(_Handler):
     def post(self) -> None:
         self.set_header("Cache-Control", "no-store")
         # Another site's page must not use up the tries of whoever looks at it.
-        origin = self.request.headers.get("Origin")
-        if origin is not None and origin.partition("://")[2] != self.request.host.lower():
+        if _is_of_another_site(self.request):
             refuse(self, Verdict(403, "Another site's page can't send the PIN\n不能从其他网站发送 PIN 码\n"))
+        elif (key := self._sent("key")) is not None:
+            self.gate.try_key(self, key)
         else:
-            self.gate.try_pin(self, self._pin())
+            self.gate.try_pin(self, self._sent("pin") or "")
 
-    def _pin(self) -> str:
-        """What was sent as PIN, empty where nothing is."""
+    def _sent(self, name: str) -> str | None:
+        """What was sent under this name, if anything."""
         body = self.request.body
         if len(body) > _LARGEST_TRY:
-            return ""
+            return None
         if not self.request.headers.get("Content-Type", "").startswith("application/json"):
-            return self.get_body_argument("pin", "")
+            return self.get_body_argument(name, None)
         try:
-            pin = json.loads(body)["pin"]
+            sent = json.loads(body)[name]
         except (ValueError, TypeError, LookupError, RecursionError):
-            return ""
-        return str(pin)
+            return None
+        return str(sent)
+
+
+def _is_of_another_site(request: HTTPServerRequest) -> bool:
+    """Whether the browser says so. Sec-Fetch-Site is its own judgement, which it gives to https and localhost only."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("Origin")
+    return origin is not None and origin.partition("://")[2] != request.host.lower()
 
 
 @functools.cache

@@ -29,8 +29,9 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import RequestHandler
 
 from screenshare.framing import CONTENT_TYPE, FRAMINGS, HEADERS, Framing, response_head
-from screenshare.gate import Gate, is_host, peer_of
+from screenshare.gate import Gate
 from screenshare.hub import Closing, Full, Hub, NoPicture
+from screenshare.peer import canonical, peer_of
 from screenshare.viewer import Ended, Viewer
 
 __all__ = ["HostHandler", "SnapshotHandler", "StateHandler", "StreamHandler"]
@@ -247,7 +248,7 @@ class StateHandler(_Handler):
     def get(self) -> None:
         if not self.gate.admit(self):
             return
-        state = _state_of(self.hub, in_full=is_host(peer_of(self.request), self.request))
+        state = _state_of(self.hub, in_full=self.gate.is_host(peer_of(self.request), self.request))
         you = self.hub.find(self.get_query_argument("viewer", "")[:_LONGEST_TOKEN])
         state["you"] = None if you is None else {**you.state()._asdict(), "age": round(you.age, 3)}
         self.finish(state)
@@ -261,7 +262,7 @@ class HostHandler(_Handler):
 
     def prepare(self) -> None:
         if self.gate.admit(self) and not (
-            is_host(peer_of(self.request), self.request) and self.request.headers.get("X-Screen-Host") == "1"
+            self.gate.is_host(peer_of(self.request), self.request) and self.request.headers.get("X-Screen-Host") == "1"
         ):
             self.refuse(403, "only for the host of this screen share", "仅限屏幕共享的主持人使用")
 
@@ -277,7 +278,7 @@ class HostHandler(_Handler):
             return
         if not peer.is_loopback:  # the host itself is never kept out
             self.gate.dismiss(address)
-        self.finish({"kicked": self.hub.kick(str(getattr(peer, "ipv4_mapped", None) or peer))})
+        self.finish({"kicked": self.hub.kick(canonical(address))})
 
 
 def _state_of(hub: Hub, *, in_full: bool) -> dict[str, Any]:

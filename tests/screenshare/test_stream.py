@@ -312,7 +312,8 @@ def test_host_s_requests_are_refused_to_all_others(moving: Streaming, peer: Any,
     body = b"" if verb == "POST" else None
     assert moving.send(verb, path, body).status == 403
     assert moving.send(verb, path, body, {"X-Screen-Host": "0"}).status == 403
-    assert moving.send(verb, path, body, {**HOST_HEADER, "Host": "rebound.example"}).status == 403
+    assert moving.send(verb, path, body, {**HOST_HEADER, "Host": "rebound.example"}).status == 421
+    assert moving.send(verb, path, body, {**HOST_HEADER, "X-Forwarded-Host": HOST}).status == 403
     peer("192.0.2.7")
     refused = moving.send(verb, path, body, HOST_HEADER)
     assert refused.status == 403
