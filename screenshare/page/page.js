@@ -43,8 +43,11 @@ const STRINGS = {
     askAgain: "The share was started anew: please enter the new PIN.",
     enter: "Watch",
     wrong: "That PIN is wrong.",
+    oldLink: "This link is no longer valid: please enter the PIN.",
     locked: "Too many wrong PINs.",
-    lockedFor: (seconds) => `Try again in ${seconds} s.`,
+    closed: "Too many wrong PINs from many places. The host’s link and QR code still work.",
+    dismissed: "The host has ended your viewing.",
+    lockedFor: (seconds) => `Try again in ${seconds > 120 ? `${Math.ceil(seconds / 60)} min` : `${seconds} s`}.`,
   },
   zh: {
     title: "屏幕共享",
@@ -87,8 +90,11 @@ const STRINGS = {
     askAgain: "共享已重新启动：请输入新的 PIN 码。",
     enter: "观看",
     wrong: "PIN 码错误。",
+    oldLink: "此链接已失效：请输入 PIN 码。",
     locked: "PIN 码错误次数过多。",
-    lockedFor: (seconds) => `请在 ${seconds} 秒后重试。`,
+    closed: "多处输错 PIN 码次数过多。主持人的链接和二维码仍可使用。",
+    dismissed: "主持人已结束您的观看。",
+    lockedFor: (seconds) => `请在 ${seconds > 120 ? `${Math.ceil(seconds / 60)} 分钟` : `${seconds} 秒`}后重试。`,
   },
 };
 
@@ -105,6 +111,9 @@ const IDLE = 3000;
 const TOAST = 4000;
 const PATIENCE = 4000; // until a new stream must be known to the server
 const LONGEST_PAUSE = 10000; // between two tries
+
+// Why no PIN is taken for a time, by the status that says so
+const LOCKS = { 403: "dismissed", 429: "locked", 503: "closed" };
 
 const QUALITIES = ["low", "medium", "high"];
 
@@ -127,8 +136,9 @@ const model = {
   startedAt: now(),
   freshAt: 0, // when the picture in view was last known to be current
   endedUntil: null, // set when the host has ended this viewing
-  pinProblem: null, // "wrong", "askAgain"
+  pinProblem: null, // "wrong", "askAgain", "oldLink", "unreachable"
   lockedUntil: 0,
+  lockReason: null, // "locked", "closed", "dismissed"
   hintClosedAt: null, // the quality at which the hint was closed
 };
 
@@ -320,9 +330,9 @@ function askForPin(answer) {
   stopWatching();
   const again = typedPin;
   typedPin = null;
-  if (answer.status === 429) model.lockedUntil = now() + answer.wait * 1000;
+  if (answer.status === 429) lock(answer);
   else if (again !== null) {
-    enter(again, "askAgain");
+    enter({ pin: again }, "askAgain");
     return;
   } else if (model.state !== null) model.pinProblem = "askAgain";
   showView("pin");
@@ -334,12 +344,18 @@ function showView(name) {
   if (name === "pin") pin.focus();
 }
 
-async function enter(digits, problem) {
+function lock(answer) {
+  model.lockedUntil = now() + answer.wait * 1000;
+  model.lockReason = LOCKS[answer.status];
+}
+
+/** `pass` is { pin } or { key }; `problem` is what to say of a wrong one. */
+async function enter(pass, problem) {
   const button = element("enter");
   button.disabled = true;
   let answer;
   try {
-    const body = JSON.stringify({ pin: digits });
+    const body = JSON.stringify(pass);
     const headers = { "Content-Type": "application/json" };
     answer = await request("/screen/pin", POLL_LIMIT, { method: "POST", headers, body });
   } catch {
@@ -348,23 +364,34 @@ async function enter(digits, problem) {
   button.disabled = false;
   model.pinProblem = null;
   if (answer.status === 204) {
-    typedPin = digits;
+    typedPin = pass.pin ?? null;
     pin.value = "";
     showView("watch");
     startWatching();
     return;
   }
-  if (answer.status === 429) model.lockedUntil = now() + answer.wait * 1000;
+  if (answer.status in LOCKS && answer.wait > 0) lock(answer);
   else model.pinProblem = answer.status === 403 ? problem : "unreachable";
   showView("pin");
   pin.select();
 }
 
-/** Takes the PIN out of a link /screen#pin=123456, and out of the address bar and the history. */
-function pinOfLink() {
-  const digits = new URLSearchParams(location.hash.slice(1)).get("pin");
-  if (digits !== null) history.replaceState(null, "", location.pathname + location.search);
-  return digits;
+/** Takes key or PIN out of a link /screen#key=… or /screen#pin=…, and out of the address bar and the history. */
+function passOfLink() {
+  const { key = null, pin: digits = null } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  if (key !== null || digits !== null) history.replaceState(null, "", location.pathname + location.search);
+  return { key, digits };
+}
+
+/** The key opens by itself. A PIN is only filled in: any page may link here, and each wrong one counts as a try. */
+function enterByLink() {
+  const { key, digits } = passOfLink();
+  if (isWatching()) return;
+  if (key !== null) enter({ key }, "oldLink");
+  else if (digits !== null) {
+    pin.value = digits;
+    element("enter").focus();
+  }
 }
 
 // ---- What the viewer does ----
@@ -561,7 +588,7 @@ function renderBar(covered) {
 
 function renderPinForm() {
   const seconds = secondsUntil(model.lockedUntil);
-  const problem = seconds > 0 ? "locked" : model.pinProblem;
+  const problem = seconds > 0 ? model.lockReason : model.pinProblem;
   write(element("pin-problem"), problem === null ? "" : text[problem]);
   write(element("pin-wait"), seconds > 0 ? text.lockedFor(seconds) : "");
   pin.setAttribute("aria-invalid", String(model.pinProblem === "wrong" || seconds > 0));
@@ -696,7 +723,7 @@ function listen() {
   element("card-button").onclick = startWatching;
   document.querySelector("form").onsubmit = (event) => {
     event.preventDefault();
-    if (pin.value.trim() !== "" && secondsUntil(model.lockedUntil) === 0) enter(pin.value, "wrong");
+    if (pin.value.trim() !== "" && secondsUntil(model.lockedUntil) === 0) enter({ pin: pin.value }, "wrong");
   };
   document.addEventListener("keydown", onKey);
   document.addEventListener("visibilitychange", () => {
@@ -708,10 +735,7 @@ function listen() {
   addEventListener("pageshow", (event) => {
     if (event.persisted && isWatching() && !document.hidden) startWatching();
   });
-  addEventListener("hashchange", () => {
-    const digits = pinOfLink();
-    if (digits !== null && !isWatching()) enter(digits, "wrong");
-  });
+  addEventListener("hashchange", enterByLink);
   followActivity();
   dragToScroll();
 }
@@ -724,10 +748,9 @@ function start() {
   render();
   setInterval(render, 1000);
   setInterval(checkPicture, CHECK);
-  const digits = pinOfLink();
   if (isWatching()) startWatching();
-  else if (digits !== null) enter(digits, "wrong");
   else pin.focus();
+  enterByLink();
 }
 
 // A stream that begins before the page is loaded would leave it loading for ever.

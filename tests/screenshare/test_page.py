@@ -347,7 +347,7 @@ def test_a_dismissed_viewer_asks_no_more(server: StandIn, visitor: Visitor) -> N
     page.clock.fast_forward(61000)
     page.wait_for_timeout(300)
     assert polls(server) == asked
-    server.gate._records.clear()
+    server.gate._dismissed.clear()
     page.get_by_role("button", name="Watch again").click()
     assert_moves(page)
 
@@ -559,11 +559,8 @@ def test_pin_locked(far_server: StandIn, visitor: Visitor, locale: str, wrong: s
     page = visitor.visit(far_server, locale=locale, clock=True, **PHONE)
     problem = page.locator("#pin-says")
     for tries in range(1, 6):
-        with page.expect_response("**/screen/pin") as answered:
-            enter(page, "111111")
-        answered.value.finished()
-        page.wait_for_timeout(200)  # until the page has read it: what is entered before that is not sent
-        assert sum("/screen/pin" in line for line in far_server.requests) == tries
+        send_pin(page, f"00000{tries}")
+        assert tries_sent(far_server) == tries
         eventually(shows(problem, wrong))
     enter(page, PIN)
     eventually(lambda: re.fullmatch(locked, problem.inner_text()))
@@ -575,17 +572,96 @@ def test_pin_locked(far_server: StandIn, visitor: Visitor, locale: str, wrong: s
     assert problem.inner_text() == ""
 
 
-def test_link_with_the_pin(far_server: StandIn, visitor: Visitor) -> None:
-    page = visitor.visit(far_server, f"#pin={PIN}")
+def send_pin(page: Page, digits: str) -> None:
+    """Enters a PIN and waits until the page has read the answer: what is entered before that is not sent."""
+    with page.expect_response("**/screen/pin") as answered:
+        enter(page, digits)
+    answered.value.finished()
+    page.wait_for_timeout(200)
+
+
+def tries_sent(server: StandIn) -> int:
+    return sum("/screen/pin" in line for line in server.requests)
+
+
+@pytest.mark.parametrize(
+    ("locale", "closed"),
+    [
+        (
+            "en-US",
+            r"Too many wrong PINs from many places\. The host’s link and QR code still work\. Try .* (60|59) min\.",
+        ),
+        ("zh-CN", r"多处输错 PIN 码次数过多。主持人的链接和二维码仍可使用。 请在 (60|59) 分钟后重试。"),
+    ],
+)
+def test_pin_while_a_swarm_tries(far_server: StandIn, visitor: Visitor, locale: str, closed: str) -> None:
+    watching = visitor.visit(far_server, f"#key={far_server.gate.key}")
+    assert_moves(watching)
+    for number in range(100):
+        far_server.gate.enter(f"198.51.100.{number}", f"{number:06d}")
+    page = visitor.visit(far_server, locale=locale, clock=True)
+    problem = page.locator("#pin-says")
+    enter(page, PIN)
+    eventually(lambda: re.fullmatch(closed, problem.inner_text()))
+    assert page.locator("#enter").is_disabled()
+    page.clock.fast_forward(3540_000)
+    eventually(shows(problem, " s." if locale == "en-US" else " 秒"))
+    page.evaluate(f"location.hash = '#key={far_server.gate.key}'")
+    assert_moves(page)
+    watching.reload()
+    assert_moves(watching)
+
+
+def test_pin_for_who_was_sent_away(far_server: StandIn, visitor: Visitor) -> None:
+    page = visitor.visit(far_server)
+    far_server.gate.dismiss("192.0.2.77")
+    enter(page, PIN)
+    problem = page.locator("#pin-says")
+    sent_away = r"The host has ended your viewing\. Try again in \d+ s\."
+    eventually(lambda: re.fullmatch(sent_away, problem.inner_text()))
+
+
+def test_link_with_the_key(far_server: StandIn, visitor: Visitor) -> None:
+    for number in range(5):
+        far_server.gate.enter("192.0.2.77", f"{number:06d}")
+    page = visitor.visit(far_server, f"#key={far_server.gate.key}")
     assert_moves(page)
     assert page.url == f"http://{HOST}:{far_server.port}/screen"
+    assert not any(far_server.gate.key in line for line in far_server.requests)
+
+
+@pytest.mark.parametrize(
+    ("locale", "words"),
+    [("en-US", "This link is no longer valid: please enter the PIN."), ("zh-CN", "此链接已失效：请输入 PIN 码。")],
+)
+def test_link_of_before(far_server: StandIn, visitor: Visitor, locale: str, words: str) -> None:
+    page = visitor.visit(far_server, f"#key={Gate(PIN).key}", locale=locale)
+    eventually(shows(page.locator("#pin-problem"), words))
+    assert "#" not in page.url
+    enter(page, PIN)
+    assert_moves(page)
+
+
+def test_link_with_the_pin_is_sent_by_hand(far_server: StandIn, visitor: Visitor) -> None:
+    page = visitor.visit(far_server, f"#pin={PIN}")
+    eventually(lambda: page.evaluate("document.activeElement.id") == "enter")
+    assert page.locator("#pin").input_value() == PIN
+    assert page.url == f"http://{HOST}:{far_server.port}/screen"
+    page.keyboard.press("Enter")
+    assert_moves(page)
     assert not any(PIN in line for line in far_server.requests)
 
 
-def test_link_with_a_wrong_pin(far_server: StandIn, visitor: Visitor) -> None:
-    page = visitor.visit(far_server, "#pin=111111")
+def test_links_of_another_site_use_up_no_tries(far_server: StandIn, visitor: Visitor) -> None:
+    page = visitor.visit(far_server, "#pin=000000")
+    for number in range(1, 8):
+        page.evaluate(f"location.hash = '#pin=00000{number}'")
+        eventually(lambda number=number: page.locator("#pin").input_value() == f"00000{number}")
+    assert tries_sent(far_server) == 0
+    page.locator("#enter").click()
     eventually(shows(page.locator("#pin-problem"), "That PIN is wrong."))
     page.evaluate(f"location.hash = '#pin={PIN}'")  # a link opened in the same tab
+    page.locator("#enter").click()
     assert_moves(page)
     assert "#" not in page.url
 
@@ -602,7 +678,31 @@ def test_pin_after_a_restart(visitor: Visitor, pin: str) -> None:
             assert page.locator("#stage").is_hidden()
             enter(page, pin)
         assert_moves(page)
-        assert sum("/screen/pin" in line for line in restarted.requests) == (1 if pin == PIN else 2)
+        assert tries_sent(restarted) == (1 if pin == PIN else 2)
+
+
+def test_viewers_of_before_lock_nobody_out(visitor: Visitor) -> None:
+    with StandIn(far_gate()) as server:
+        pages = [visitor.visit(server) for _ in range(6)]
+        for page in pages:
+            enter(page, PIN)
+        for page in pages:
+            assert_moves(page)
+    with StandIn(far_gate("135791"), server.port) as restarted:
+        for page in pages:
+            eventually(shows(page.locator("#pin-problem"), "The share was started anew: please enter the new PIN."))
+        enter(pages[0], "135791")
+        assert_moves(pages[0])
+        assert tries_sent(restarted) == 7
+
+
+def test_link_after_a_restart(visitor: Visitor) -> None:
+    with StandIn(far_gate()) as server:
+        page = visitor.visit(server, f"#key={server.gate.key}")
+        assert_moves(page)
+    with StandIn(far_gate(), server.port) as restarted:
+        eventually(shows(page.locator("#pin-problem"), "The share was started anew: please enter the new PIN."))
+        assert tries_sent(restarted) == 0
 
 
 def test_pin_while_the_server_is_gone(visitor: Visitor) -> None:
@@ -670,7 +770,7 @@ def test_real_stream_says_why_there_is_no_picture(visitor: Visitor) -> None:
 
 def test_real_stream_is_ended_by_the_host(visitor: Visitor) -> None:
     with sharing(Painter(), far_gate()) as server:
-        page = visitor.visit(server, f"#pin={PIN}")
+        page = visitor.visit(server, f"#key={server.gate.key}")
         assert_moves(page)
         server.gate.dismiss("192.0.2.77")
         server.hub.kick(HOST)
