@@ -25,6 +25,8 @@ def make_app(settings: Settings) -> App:
             source=settings.screen_source,
             pin=settings.screen_pin,
             open_to_all=settings.screen_open,
+            pin_local=settings.screen_pin_local,
+            hosts=(*filter(None, [settings.host]), *settings.screen_hosts),
             width=settings.screen_width,
             quality=settings.screen_quality,
             fps=settings.screen_fps,

@@ -18,6 +18,8 @@ class AppSettings(Settings):
     )
     screen_pin: str = setting("", "PIN of the viewers; a new one at each start by default")
     screen_open: bool = setting(False, "let anybody watch, without a PIN")
+    screen_pin_local: bool = setting(False, "ask for the PIN on this machine, too: for a tunnel or a forwarder")
+    screen_hosts: tuple[str, ...] = setting((), "further names of this machine, as share.example.com")
     screen_fps: float = setting(15.0, "frames a second of the middle quality")
     screen_width: int = setting(1366, "pixels across of the middle quality")
     screen_quality: int = setting(80, "JPEG quality of the middle quality, 1 to 100")

@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
+from screenshare import ScreenShare
 from tests.process import Program, environment, run, running
 from tests.support import HOST
+from webapi import AppSettings, make_app
 
 SCREEN = ("--screen", "--screen-source", "test", "--screen-pin", "246810")
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
@@ -54,6 +57,50 @@ def test_start_prints_the_address_and_the_pin(program: Program) -> None:
     lines = [program.process.stdout.readline() for _ in range(2)]
     assert lines == [f"  http://127.0.0.1:{program.port}/screen\n", "  PIN 246810\n"]
     assert "246810" not in program.send("GET", "/screen").body.decode()
+
+
+def test_a_link_with_the_key_opens_to_who_looks_like_this_machine() -> None:
+    with running(*SCREEN, "--screen-pin-local") as program:
+        assert program.process.stdout is not None
+        link = [program.process.stdout.readline() for _ in range(3)][2]
+        address, key = link.strip().split("#key=")
+        assert address == f"http://127.0.0.1:{program.port}/screen"
+        assert program.send("GET", "/screen/state").status == 401
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        opened = program.send("POST", "/screen/pin", f"key={key}".encode(), form)
+        assert opened.status == 204
+        cookie = {"Cookie": opened.headers["Set-Cookie"].partition(";")[0]}
+        state = json.loads(program.send("GET", "/screen/state", headers=cookie).body)
+        assert state["viewers"] == []
+        # Nobody at this machine is known to be its host.
+        assert program.send("GET", "/screen/viewers", headers={**cookie, "X-Screen-Host": "1"}).status == 403
+        listed = run("viewers", "--port", str(program.port))
+        assert (listed.returncode, listed.stdout) == (1, "")
+        assert "the server answered 401: PIN needed" in listed.stderr
+
+
+@pytest.mark.parametrize("mode", [("--screen-open",), ("--screen-pin", "246810")])
+def test_no_page_of_another_name_gets_the_screen(mode: tuple[str, ...]) -> None:
+    names = ("--screen-hosts", "share.example,desk.example")
+    with running("--screen", "--screen-source", "test", *mode, *names) as program:
+        for path in ("/screen", "/video_feed", "/screen/snapshot.jpg", "/screen/state", "/screen/viewers"):
+            for host in ("evil.example", f"evil.example:{program.port}"):
+                assert program.send("GET", path, headers={"Host": host}).status == 421
+        for host in ("share.example", "desk.example:443", f"[::1]:{program.port}", "192.0.2.7", socket.gethostname()):
+            assert program.send("GET", "/screen", headers={"Host": host}).status == 200
+        # The API has nothing to do with it.
+        called = "/api/router/rest?v=1.0&method=matrix.api.class-func&name=jim"
+        assert program.send("GET", called, headers={"Host": "evil.example"}).status == 200
+
+
+@pytest.mark.parametrize(("host", "status"), [("desk.example", 200), ("evil.example", 421), ("", 421)])
+def test_the_name_it_listens_on_is_known(tmp_path: Path, host: str, status: int) -> None:
+    for listens_on in ("desk.example", "desk.example."):
+        settings = AppSettings(host=listens_on, screen=True, screen_source="test", screen_open=True, data=str(tmp_path))
+        [share] = [service for service in make_app(settings).services if isinstance(service, ScreenShare)]
+        line = RequestStartLine("GET", "/screen", "HTTP/1.1")
+        asked = HTTPServerRequest(start_line=line, headers=HTTPHeaders({"Host": host}))
+        assert share.gate.judge(asked).status == status
 
 
 def test_stream_moves(program: Program) -> None:
@@ -130,6 +177,7 @@ WRONG = [
     (("--screen-pin", "abc"), "a PIN has 4 to 12 digits"),
     (("--screen-fps", "0"), "screen_fps must be 0.1 to 60, not 0.0"),
     (("--screen-quality", "101"), "screen_quality must be 1 to 100, not 101"),
+    (("--screen-hosts", "https://share.example"), "'https://share.example' is no name of a host"),
     (("--screen-max-viewers", "0"), "screen_max_viewers must be at least 1, not 0"),
 ]
 
