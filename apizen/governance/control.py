@@ -87,6 +87,8 @@ class Control(Service):
         """Why the server should get no calls now, empty where it should."""
         if self.directory.maintenance is not None:
             return "maintenance"
+        if self.directory.lost:
+            return "the database of apps and bans has gone or lacks what was read from it"
         return "" if self.directory.known else "the database of apps and bans could not be read"
 
     def prepare(self) -> None:

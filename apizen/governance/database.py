@@ -5,8 +5,8 @@ Opening it brings its schema up to date; several processes may do so at once.
 >>> import tempfile
 >>> with tempfile.TemporaryDirectory() as folder, closing(Database.open('', Path(folder))) as database:
 ...     database.set_maintenance('back at noon')
-...     database.state()
-State(revision=1, maintenance='back at noon')
+...     database.state()[:2]
+(1, 'back at noon')
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError as Damaged
 
 from apizen.governance import migrations, tables
-from apizen.governance.error import DatabaseError
+from apizen.governance.error import DatabaseError, LostDatabaseError
 from apizen.governance.folder import database_file, make_file, make_folder
 from apizen.settings import SettingsError
 
@@ -34,10 +35,14 @@ _POSTGRESQL = {"connect_timeout": 5, "tcp_user_timeout": 5000}
 
 
 class State(NamedTuple):
-    """The revision grows with every change. ``maintenance`` is None, or on with a message that may be empty."""
+    """The revision grows with every change. ``maintenance`` is None, or on with a message that may be empty.
+
+    ``lineage`` is the same in a database and in its copies, and another one in every other database.
+    """
 
     revision: int
     maintenance: str | None
+    lineage: int
 
 
 class Database:
@@ -51,16 +56,19 @@ class Database:
         self.file = Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
 
     @classmethod
-    def open(cls, url: str, data: Path) -> Database:
-        """Opens and brings up to date. Raises SettingsError for a URL that can't be one, else `DatabaseError`."""
+    def open(cls, url: str, data: Path, *, make: bool = True) -> Database:
+        """Opens and brings up to date. Raises SettingsError for a URL that can't be one, else `DatabaseError`.
+
+        An empty database gets its tables, unless ``make`` is False: then it is a `LostDatabaseError`.
+        """
         found = _url(url, data)
-        if not url:
+        if make and not url:
             make_folder(data)
         database = cls(_engine(found))
-        if database.file is not None and not str(database.file).startswith("file:"):
+        if make and database.file is not None and not str(database.file).startswith("file:"):
             make_file(database.file)  # SQLite gives its further files the mode of this one
         try:
-            database._upgrade()
+            database._upgrade(make)
         except BaseException:
             database.close()
             raise
@@ -86,8 +94,11 @@ class Database:
     def state(self) -> State:
         """One row, cheap enough to be read every second."""
         with self.reading() as connection:
-            row = connection.execute(sa.select(tables.state.c.revision, tables.state.c.maintenance)).one()
-        return State(row.revision, row.maintenance)
+            columns = tables.state.c
+            row = connection.execute(sa.select(columns.revision, columns.maintenance, columns.lineage)).one_or_none()
+        if row is None:
+            raise LostDatabaseError(f"{self.name} has lost its state")
+        return State(*row)
 
     def set_maintenance(self, message: str | None) -> None:
         """Begins maintenance with a message for callers, or ends it with None."""
@@ -99,18 +110,23 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
-            raise DatabaseError(f"{self.name}: {_reason(error)}") from error
+            # Of all that can fail SQLite gives a damaged file alone this very class.
+            kind = LostDatabaseError if type(error) is Damaged else DatabaseError
+            raise kind(f"{self.name}: {_reason(error)}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
         with self._engine.connect().execution_options(writing=True) as connection, connection.begin():
             yield connection
 
-    def _upgrade(self) -> None:
+    def _upgrade(self, make: bool) -> None:
         with self._explained():
             with self._engine.begin() as connection:
-                if _revision(connection) == tables.SCHEMA:
-                    return
+                found = _revision(connection)
+            if found == tables.SCHEMA:
+                return
+            if found is None and not make:
+                raise LostDatabaseError(f"{self.name} is empty")
             if self.file is not None:
                 self._write_ahead()
             with self._transaction() as connection:

@@ -1,7 +1,8 @@
 """What calls are checked against: apps, bans and maintenance, in memory, as last read from the database.
 
 A thread looks once a second whether something has changed, reads it, and puts a new snapshot in the place of
-the old one; a call only ever reads memory. Where the database fails, the last snapshot stands.
+the old one; a call only ever reads memory. Where the database fails, the last snapshot stands. So it does where the
+database was emptied, replaced or set back, until it is put back, or the server is started again.
 
 >>> directory = Directory(database='', data='nowhere')
 >>> directory.load()
@@ -18,7 +19,7 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-from apizen.governance.error import GovernanceError
+from apizen.governance.error import GovernanceError, LostDatabaseError
 from apizen.governance.record import App, Ban
 from apizen.governance.snapshot import NOTHING, Reader, Snapshot
 from apizen.quiet import Seldom
@@ -38,9 +39,12 @@ class Directory:
     def __init__(self, database: str, data: str | Path, secret_key: str = "") -> None:
         #: False until the database could be read once.
         self.known = False
+        #: Whether the database lacks what was read from it.
+        self.lost = False
         self._reader = Reader(database, Path(data), secret_key)
         self._snapshot: Snapshot = NOTHING
         self._complaints = Seldom(logging.getLogger(__name__), _SILENT_SECONDS)
+        self._losses = Seldom(logging.getLogger(__name__), _SILENT_SECONDS)
 
     @property
     def maintenance(self) -> str | None:
@@ -100,9 +104,14 @@ class Directory:
         """Reads what is new; whether that could be done."""
         try:
             snapshot = self._reader.read()
+        except LostDatabaseError as error:
+            self.lost = True
+            self._losses.warning("the apps and bans can't be read: %s; put it back, or restart the server", error)
+            return False
         except GovernanceError as error:
             self._complaints.warning("the apps and bans can't be read: %s", error)
             return False
+        self.lost = False
         if snapshot is not None:
             self._snapshot = snapshot
             self.known = True

@@ -4,13 +4,14 @@ Exception
 └── GovernanceError
     ├── SecretError      a key that can't be had, or is not the one that it was
     ├── DatabaseError    a database that can't be reached, read or brought up to date
+    │   └── LostDatabaseError    one that does not hold any more what was read from it
     ├── FolderError      a data folder that can't be made or searched
     └── RecordError      a name that is unknown, or taken
 """
 
 from __future__ import annotations
 
-__all__ = ["DatabaseError", "FolderError", "GovernanceError", "RecordError", "SecretError"]
+__all__ = ["DatabaseError", "FolderError", "GovernanceError", "LostDatabaseError", "RecordError", "SecretError"]
 
 
 class GovernanceError(Exception):
@@ -23,6 +24,10 @@ class SecretError(GovernanceError):
 
 class DatabaseError(GovernanceError):
     """A database that can't be reached, read or brought up to date."""
+
+
+class LostDatabaseError(DatabaseError):
+    """A database that has gone, was emptied, damaged, replaced or set back: it lacks what was read from it."""
 
 
 class FolderError(GovernanceError):

@@ -17,13 +17,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from apizen.governance.error import DatabaseError, SecretError
+from apizen.governance.error import GovernanceError, LostDatabaseError, SecretError
 from apizen.governance.folder import database_file, exists
 from apizen.governance.record import App, Ban
 
 if TYPE_CHECKING:
     from apizen.governance.apps import Sealed
-    from apizen.governance.database import Database
+    from apizen.governance.database import Database, State
     from apizen.governance.secret import SecretKey
 
 __all__ = ["NOTHING", "BanIndex", "Reader", "Snapshot"]
@@ -75,8 +75,9 @@ NOTHING = Snapshot({}, frozenset(), None, None)
 class Reader:
     """Reads a database again and again; it stays open in between. For one thread at a time.
 
-    Where the database is the file in the data folder, it is not made here: until a command does, it is empty. A
-    file that was there once and has gone is an error, in the processes that are forked from this one, too.
+    Where the database is the file in the data folder, it is not made here: until a command does, it is empty. Once
+    a database was read, one that lacks what was read is a `LostDatabaseError`, in the processes that are forked
+    from this one, too: a file that has gone, an empty one, another one, an older state of the same.
     """
 
     def __init__(self, url: str, data: Path, secret_key: str) -> None:
@@ -89,9 +90,10 @@ class Reader:
         self._revision: int | None = None
         self._secrets = _Secrets()
         # One more than the revision that was read last, here and in any process of the same parent; 0 for none.
-        # In memory that they share: a worker that is started again must know what others have seen.
+        # Then the lineage of that database. In memory that they share: a worker that is started again must know
+        # what others have seen.
         self._seen_here = 0
-        self._seen = memoryview(mmap.mmap(-1, 8)).cast("q")
+        self._seen = memoryview(mmap.mmap(-1, 16)).cast("q")
 
     @property
     def outdated(self) -> bool:
@@ -100,17 +102,35 @@ class Reader:
 
     def read(self) -> Snapshot | None:
         """What is there now; None where nothing has changed since. Raises `GovernanceError`."""
+        try:
+            return self._read()
+        except GovernanceError:
+            self.close()  # what is there the next time may be anything
+            raise
+
+    def _read(self) -> Snapshot | None:
+        seen = self._seen[0]  # before the rest: meanwhile another process may see what is newer
         database = self._open()
         if database is None:
             return NOTHING
         state = database.state()
+        self._compare(database, state, seen)
         if state.revision == self._revision and not self._secrets.helped_by(self._key()):
             return None
         snapshot = self._snapshot(database, state.maintenance)
         # Read before the rest: what changes meanwhile has a revision of its own, and is found next time.
         self._revision = state.revision
-        self._seen[0] = self._seen_here = state.revision + 1
+        self._seen_here = state.revision + 1
+        self._seen[1] = state.lineage
+        self._seen[0] = max(self._seen[0], self._seen_here)
         return snapshot
+
+    def _compare(self, database: Database, state: State, seen: int) -> None:
+        """Whether what was seen before is in a database that has this state."""
+        if seen and state.lineage != self._seen[1]:
+            raise LostDatabaseError(f"{database.name} is not the database that was read before")
+        if state.revision + 1 < seen:
+            raise LostDatabaseError(f"{database.name} is at revision {state.revision}, and {seen - 1} was read before")
 
     def close(self) -> None:
         """Closes the database; the next `read` opens it again, and gives what is there."""
@@ -127,11 +147,11 @@ class Reader:
         file = self._path or (None if self._url else database_file(self._data))
         if file is not None and not exists(file):
             if self._seen[0]:
-                raise DatabaseError(f"{file} has gone")
+                raise LostDatabaseError(f"{file} has gone")
             return None
         from apizen.governance.database import Database  # heavy: only where there is something to read
 
-        self._database = Database.open(self._url, self._data)
+        self._database = Database.open(self._url, self._data, make=not self._seen[0])
         self._file = _identity(self._database.file)
         self._path = self._database.file if self._file else None
         return self._database

@@ -11,7 +11,7 @@ from sqlalchemy.types import TypeDecorator
 __all__ = ["SCHEMA", "app", "ban", "metadata", "state"]
 
 #: The newest revision, so that a database that is up to date is opened without Alembic.
-SCHEMA = "0001"
+SCHEMA = "0002"
 
 
 class Utc(TypeDecorator[datetime]):
@@ -50,10 +50,12 @@ ban = Table(
 )
 
 # One row. Each change of anything adds one to the revision, which is all that a server reads every second.
+# The lineage is a random number that a database has from its making, and every copy of it.
 state = Table(
     "state",
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("revision", BigInteger, nullable=False),
     Column("maintenance", Text),
+    Column("lineage", BigInteger, nullable=False, server_default="0"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -290,6 +291,33 @@ def test_behind_a_trusted_proxy(tmp_path: Path) -> None:
         with running("--methods", "bank", *options, cwd=tmp_path) as program:
             answer = program.get("v=bank-1&method=bank.open&account=7", headers=forwarded)
             assert answer.meta[0] == code
+
+
+def test_bans_outlive_a_database_that_was_emptied(tmp_path: Path) -> None:
+    (tmp_path / "bank.py").write_text(BANK, "utf-8")
+    operate(tmp_path, "ban", "add", "203.0.113.9")
+    file, kept = tmp_path / "data" / "apizen.db", tmp_path / "kept.db"
+    shutil.copy(file, kept)
+    options = ["--methods", "bank", "--workers", "2", "--trusted-proxies", "127.0.0.1"]
+    with running(*options, cwd=tmp_path) as program:
+
+        def everywhere() -> set[tuple[int, str]]:
+            answers = [program.send("GET", "/readyz") for _ in range(10)]  # enough to meet all workers
+            return {(answer.status, answer.json.get("reason", "")) for answer in answers}
+
+        def banned() -> set[int]:
+            query, headers = "v=bank-1&method=bank.open&account=7", {"X-Forwarded-For": "203.0.113.9"}
+            return {program.get(query, headers).meta[0] for _ in range(10)}
+
+        assert (everywhere(), banned()) == ({(200, "")}, {1003})
+        (tmp_path / "empty").touch()
+        (tmp_path / "empty").rename(file)
+        lost = {(503, "the database of apps and bans has gone or lacks what was read from it")}
+        assert until(lambda: everywhere() == lost, NOTICED)
+        assert (banned(), file.stat().st_size) == ({1003}, 0)
+        kept.rename(file)
+        assert until(lambda: everywhere() == {(200, "")}, NOTICED)
+        assert banned() == {1003}
 
 
 KEY = {"APIZEN_SECRET_KEY": "one key for all machines"}

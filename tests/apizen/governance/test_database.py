@@ -21,8 +21,8 @@ from apizen.governance import tables
 from apizen.governance.address import Networks
 from apizen.governance.apps import Apps
 from apizen.governance.bans import Bans
-from apizen.governance.database import Database, State
-from apizen.governance.error import DatabaseError, FolderError, RecordError, SecretError
+from apizen.governance.database import Database
+from apizen.governance.error import DatabaseError, FolderError, LostDatabaseError, RecordError, SecretError
 from apizen.governance.record import Ban
 from apizen.governance.secret import SecretKey
 from apizen.settings import SettingsError
@@ -211,7 +211,7 @@ def test_each_change_has_a_revision(apps: Apps, bans: Bans, database: Database) 
         lambda: database.set_maintenance(""),
         lambda: database.set_maintenance(None),
     ]
-    assert database.state() == State(0, None)
+    assert database.state()[:2] == (0, None)
     for number, change in enumerate(changes, 1):
         change()
         assert database.state().revision == number
@@ -323,6 +323,32 @@ def test_a_file_that_is_no_database(data: Path) -> None:
     with pytest.raises(DatabaseError) as caught:
         Database.open("", data)
     assert str(caught.value) == f"sqlite:///{data}/apizen.db: file is not a database"
+
+
+def test_an_empty_database_is_not_made_where_it_was_read_before(url: str, data: Path) -> None:
+    name = url and "postgresql+psycopg://apizen@/postgres"
+    for _ in range(2):
+        with pytest.raises(LostDatabaseError) as caught:
+            Database.open(url or f"sqlite:///{data.parent}/own.db", data, make=False)
+        assert str(caught.value).startswith(name or f"sqlite:///{data.parent}/own.db")
+        assert str(caught.value).endswith(" is empty")
+    Database.open(url, data).close()
+    Database.open(url, data, make=False).close()
+
+
+def test_a_lineage_is_of_one_database_and_its_copies(database: Database, url: str, data: Path, tmp_path: Path) -> None:
+    lineage = database.state().lineage
+    assert 0 < lineage < 2**63
+    with closing(Database.open(url, data)) as again, closing(Database.open("", tmp_path / "other")) as other:
+        assert again.state().lineage == lineage != other.state().lineage
+
+
+def test_a_state_that_is_not_there(database: Database) -> None:
+    with database.reading() as connection:
+        connection.execute(tables.state.delete())
+    with pytest.raises(LostDatabaseError) as caught:
+        database.state()
+    assert str(caught.value) == f"{database.name} has lost its state"
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

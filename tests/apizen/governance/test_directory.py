@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -160,21 +161,127 @@ def test_a_database_that_appears_later(data: Path) -> None:
         assert until(lambda: directory.find(made.app_key) is not None)
 
 
-def test_another_file_in_its_place(data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    keys = []
-    for folder in (data, tmp_path / "backup"):
-        with closing(Database.open("", folder)) as database:
-            keys.append(Apps(database, SecretKey("a key", data)).create("shop").app_key)
-    directory = loaded("", data, "a key")
+def empty(data: Path) -> None:
+    (data / "empty").touch()
+    (data / "empty").rename(data / "apizen.db")
+
+
+def change_another(data: Path) -> None:
+    with closing(Database.open("", data / "other")) as database:
+        for number in range(9):
+            Bans(database).add(f"198.51.100.{number}")
+    (data / "other" / "apizen.db").rename(data / "apizen.db")
+
+
+def set_back(data: Path) -> None:
+    (data / "older").rename(data / "apizen.db")
+
+
+def sizes(data: Path) -> list[int]:
+    return [file.stat().st_size for file in data.glob("apizen.db")]
+
+
+LOSSES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "removed": (lambda data: remove(data), "/apizen.db has gone"),
+    "replaced by an empty one": (empty, "/apizen.db is empty"),
+    "emptied": (lambda data: os.truncate(data / "apizen.db", 0), "/apizen.db"),
+    "torn": (lambda data: os.truncate(data / "apizen.db", 5000), "/apizen.db: database disk image is malformed"),
+    "overwritten": (
+        lambda data: (data / "apizen.db").write_bytes(b"lost " * 2000),
+        "/apizen.db: database disk image is malformed",
+    ),
+    "another one": (change_another, "/apizen.db is not the database that was read before"),
+    "set back": (set_back, "/apizen.db is at revision 1, and 2 was read before"),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_is_lost_stands_until_it_is_put_back(loss: str, data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lose, said = LOSSES[loss]
+    for address, copy in (("192.0.2.6", "older"), ("192.0.2.7", "newer")):
+        with closing(Database.open("", data)) as database:
+            Bans(database).add(address)
+        shutil.copy(data / "apizen.db", data / copy)
+    directory = loaded("", data)
     with watching(directory):
-        assert until(lambda: directory.find(keys[0]) is not None)
-        time.sleep(0.5)  # it has the first file open
-        (data / "apizen.db").unlink()
-        assert until(lambda: f"{data}/apizen.db has gone" in caplog.text)
-        assert directory.find(keys[0]) is not None
-        (tmp_path / "backup" / "apizen.db").rename(data / "apizen.db")
-        assert until(lambda: directory.find(keys[1]) is not None)
-        assert directory.find(keys[0]) is None
+        assert not until(lambda: directory.lost, 0.3)  # it has the file open
+        lose(data)
+        left = sizes(data)
+        assert until(lambda: directory.lost)
+        assert not until(lambda: not directory.lost, 0.3)  # some more looks
+        assert directory.known
+        assert directory.ban_of("192.0.2.7") is not None
+        [message] = [message for message in caplog.messages if "put it back, or restart the server" in message]
+        assert f"{data}{said}" in message
+        assert sizes(data) == left  # nothing was made in its place
+        assert in_fork(lambda: state_of(directory)) == [True, True]  # a worker that is started again
+        remove(data)
+        (data / "newer").rename(data / "apizen.db")
+        assert until(lambda: not directory.lost)
+        with closing(Database.open("", data)) as database:
+            Bans(database).add("192.0.2.8")
+        assert until(lambda: directory.ban_of("192.0.2.8") is not None)
+
+
+def test_a_server_that_is_started_again_takes_what_is_there(data: Path) -> None:
+    with closing(Database.open("", data)) as database:
+        Bans(database).add("192.0.2.7")
+    assert loaded("", data).ban_of("192.0.2.7") is not None
+    empty(data)
+    again = loaded("", data)
+    assert (again.known, again.lost, again.ban_of("192.0.2.7")) == (True, False, None)
+
+
+POSTGRESQL_LOSSES = {
+    "ALTER SCHEMA {0} RENAME TO {0}_kept; CREATE SCHEMA {0}": (
+        "DROP SCHEMA {0}; ALTER SCHEMA {0}_kept RENAME TO {0}", "is empty",
+    ),
+    "CREATE TABLE kept AS TABLE state; TRUNCATE app, ban, state": (
+        "INSERT INTO state SELECT * FROM kept", "has lost its state",
+    ),
+    "TRUNCATE app; TRUNCATE ban; UPDATE state SET revision = 0": (
+        "UPDATE state SET revision = 2", "is at revision 0, and 1 was read before",
+    ),
+    "UPDATE state SET lineage = lineage - 1, revision = 9": (
+        "UPDATE state SET lineage = lineage + 1", "is not the database that was read before",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", POSTGRESQL_LOSSES)
+def test_what_postgresql_loses_stands_until_it_is_put_back(
+    loss: str, postgresql_server: str, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = new_database(postgresql_server)
+    schema = url.rpartition("%3D")[2]
+
+    def execute(statements: str) -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statements.format(schema).encode())
+
+    with closing(Database.open(url, data)) as database:
+        Bans(database).add("192.0.2.7")
+    directory = loaded(url, data)
+    put_back, said = POSTGRESQL_LOSSES[loss]
+    with watching(directory):
+        execute(loss)
+        assert until(lambda: directory.lost)
+        assert (directory.known, directory.ban_of("192.0.2.7") is not None) == (True, True)
+        assert f"{said}; put it back, or restart the server" in caplog.text
+        execute(put_back)
+        assert until(lambda: not directory.lost)
+
+
+def test_a_newer_state_of_the_same_database_in_its_place(data: Path, tmp_path: Path) -> None:
+    Database.open("", data).close()
+    directory = loaded("", data)
+    with watching(directory):
+        shutil.copy(data / "apizen.db", tmp_path / "copy.db")
+        with closing(Database.open(f"sqlite:///{tmp_path}/copy.db", data)) as copy:
+            Bans(copy).add("192.0.2.7")
+        (tmp_path / "copy.db").rename(data / "apizen.db")
+        assert until(lambda: directory.ban_of("192.0.2.7") is not None)
+    assert not directory.lost
 
 
 def test_a_secret_that_cannot_be_decrypted_is_one_app_less(
@@ -292,17 +399,22 @@ def test_bans_outlive_the_file_they_were_read_from(by_url: bool, data: Path, cap
 
 
 @pytest.mark.parametrize("there_at_first", [False, True])
-def test_a_worker_knows_that_it_does_not_know_what_others_have_read(there_at_first: bool, data: Path) -> None:
+def test_a_worker_knows_that_it_does_not_know_what_others_have_read(
+    there_at_first: bool, data: Path, tmp_path: Path
+) -> None:
     if there_at_first:
         Database.open("", data).close()
     directory = loaded("", data)
     with closing(Database.open("", data)) as database:
         Bans(database).add("192.0.2.7")
     assert in_fork(lambda: state_of(directory)) == [True, True]
+    shutil.copy(data / "apizen.db", tmp_path / "copy")
     remove(data)
     assert in_fork(lambda: state_of(directory)) == [False, False]
     with closing(Database.open("", data)) as database:
         Bans(database).add("192.0.2.7")
+    assert in_fork(lambda: state_of(directory)) == [False, False]  # this one is another database
+    shutil.copy(tmp_path / "copy", data / "apizen.db")
     assert in_fork(lambda: state_of(directory)) == [True, True]
 
 

@@ -28,8 +28,8 @@ BROKEN = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 def upgrade():
     op.create_table("half", sa.Column("name", sa.Text))
@@ -63,6 +63,18 @@ def test_down_and_up_again(database: Database, url: str, data: Path) -> None:
         assert again.state().revision == 0
 
 
+def test_a_database_of_the_first_revision_gets_its_lineage(database: Database, url: str, data: Path) -> None:
+    Bans(database).add("192.0.2.7")
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    with database.reading() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    with closing(Database.open(url, data)) as again:
+        assert again.state()[:2] == (1, None)
+        assert again.state().lineage > 0
+
+
 def test_the_revisions_come_with_the_package() -> None:
     packages = find_packages(str(ROOT), include=["apizen*"])
     assert {"apizen.governance.migrations", "apizen.governance.migrations.versions"} <= set(packages)
@@ -90,10 +102,10 @@ def test_a_revision_is_applied_whole_or_not_at_all(
 ) -> None:
     Bans(database).add("192.0.2.7")
     copy = shutil.copytree(FOLDER, tmp_path / "migrations")
-    (copy / "versions" / "r0002_broken.py").write_text(BROKEN)
+    (copy / "versions" / "r0003_broken.py").write_text(BROKEN)
     with monkeypatch.context() as patched:
         patched.setattr(migrations, "__file__", str(copy / "__init__.py"))
-        patched.setattr(tables, "SCHEMA", "0002")
+        patched.setattr(tables, "SCHEMA", "0003")
         with pytest.raises(DatabaseError, match="nonsense"):
             Database.open(url, data)
     with database.reading() as connection:
