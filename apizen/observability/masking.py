@@ -1,8 +1,10 @@
 """Keeps secrets out of the log: the values of what is named as one, in parameters and in free text.
 
-A name is that of a secret if it contains one of these words, in any case: password, passwd, secret, token,
-authorization, cookie, credential, apikey, passphrase, privatekey, sessionid; if its last word is ``session``,
-``pwd`` or ``pin``; or if it is ``sign``. The password of a URL is masked by its place.
+A name is that of a secret if it contains one of these texts, in any case: password, passwd, pwd, passcode, secret,
+token, authorization, cookie, credential, apikey, authkey, passphrase, privatekey, sessionid, 密码, 口令; if one of its
+words is ``pass``, ``pin``, ``otp``, ``totp`` or ``signature``; if its last word is ``session``; or if it is ``sign``.
+Words end at ``_``, ``-``, digits and capitals: ``db_pass``, ``userPin`` and ``pin2`` have one of those, ``compass``,
+``passenger`` and ``shipping`` have none. The password of a URL is masked by its place.
 
 In doubt too much is masked: an unquoted value reaches to the next blank or ``&``, one in brackets to the end
 of its line, the password of a URL to the last ``@`` before a blank.
@@ -19,28 +21,49 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 __all__ = ["MaskedFormatter", "is_secret", "masked", "masked_parameters", "masked_path", "masked_sent", "shortened"]
 
 _MASK = "***"
 
-_WORDS = (
-    r"passw(?:or)?d|passphrase|secret|token|authorization|cookie|credential|(?:api|private)[_-]?key"
-    r"|sess(?:ion)?[_-]?id"
+_TEXTS = (
+    r"passw(?:or)?d|pwd|passcode|passphrase|secret|token|authorization|cookie|credential"
+    r"|(?:api|auth|private)[_-]?key|sess(?:ion)?[_-]?id"
 )
-_SECRET = re.compile(rf"{_WORDS}|^sign$|(?:^|[_-])(?:session|pwd|pin)$", re.IGNORECASE)
+_WORDS = ("pass", "pin", "otp", "totp", "signature")
+_CHINESE = ("密码", "口令")
 # A text with none of these is not searched any further.
-_MARKS = ("pass", "secret", "token", "auth", "cookie", "credential", "api", "sign", "sess", "pwd", "pin", "priv", "://")
+_MARKS = (
+    "pass", "secret", "token", "auth", "cookie", "credential", "api", "sign", "sess", "pwd", "pin", "otp", "priv",
+    "://", *_CHINESE, *(quote(word[0]).lower() for word in _CHINESE), *(f"u{ord(word[0]):x}" for word in _CHINESE),
+)  # fmt: skip
 
-# Possessive quantifiers (++) keep the time linear, whatever the text is. Quotes may have backslashes before
-# them, as in a text within a text; a comma separates a name and its value in a pair.
+
+def _as_word(words: Iterable[str]) -> str:
+    """What finds one of the words in a name: between delimiters in any case, or as capitals divide it."""
+    lower = "|".join(words)
+    title, upper = lower.title(), lower.upper()
+    return (
+        rf"(?i:(?<![a-z])(?:{lower})(?![a-z]))|(?<![A-Za-z])(?:{lower})(?=[A-Z])|(?:{title})(?![a-z])"
+        rf"|(?<![A-Z])(?:{upper})(?=[A-Z][a-z])|(?<=[a-z])(?:{upper})(?![A-Za-z])"
+    )
+
+
+_SECRET = re.compile(rf"(?i:{_TEXTS}|{'|'.join(_CHINESE)}|^sign$|(?:^|[_-])session$)|{_as_word(_WORDS)}")
+
+# Possessive quantifiers (++) keep the time linear, whatever the text is, and so does that no name begins within an
+# escape. Quotes may have backslashes before them, as in a text within a text; a comma separates a name and its
+# value in a pair. In a name may be the bytes of UTF-8, percent-encoded, and characters as JSON in ASCII has them.
 _NAME = re.compile(
-    r"""(?<![\w-]) ([\w-]++) (?: \\*+["'] \s*+ [:=,] | \s*+ (?: [:=]++ | %3d ) ) \s*+""",
+    r"""(?<![\w-]) (?! (?<=%)[89a-f][0-9a-f] | (?<=\\)(?:\\|u[0-9a-f]{4}) )
+    ( (?: [\w-]++ | %[89a-f][0-9a-f] | \\++u[0-9a-f]{4} )++ )
+    (?: \\*+["'] \s*+ [:=,：] | \s*+ (?: [:=：]++ | %3d ) ) \s*+""",
     re.VERBOSE | re.IGNORECASE,
 )
+_JSON_ESCAPE = re.compile(r"\\++u([0-9a-f]{4})", re.IGNORECASE)
 _VALUE = re.compile(
     r"""
       (?: b | r | br | rb | f | u )? (?P<quote> \\*+["'] )
@@ -94,15 +117,23 @@ def masked(text: str) -> str:
     copied = position = 0
     while (found := _NAME.search(text, position)) is not None:
         position = found.end()
-        name = found[1]
-        if found.start() and text[found.start() - 1] == "%":
-            name = name[2:]  # the digits of a percent-encoded & or ?
+        name = _name(found)
         if is_secret(name):
             value = _value_after(found, name)
             pieces += [text[copied:position], _replacement(value)]
             copied = position = value.end()
     pieces.append(text[copied:])
     return _LOGIN.sub(_without_password, "".join(pieces))
+
+
+def _name(found: re.Match[str]) -> str:
+    name = found[1]
+    if found.start() and found.string[found.start() - 1] == "%":
+        name = name[2:]  # the digits of a percent-encoded & or ?
+    if "%" not in name and "\\" not in name:
+        return name
+    decoded = _JSON_ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), unquote(name))
+    return re.split(r"[^\w-]", decoded)[-1]
 
 
 def _without_password(found: re.Match[str]) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 import time
 from typing import Any
@@ -60,6 +61,19 @@ from apizen.observability.masking import (
             "PHPSESSID=***&sessionid=***&db_session=***",
         ),
         ("db_pwd=x&user_pin=x&spin=x", "db_pwd=***&user_pin=***&spin=x"),
+        ("db_pass=x&passCode=x&userPwd=x&pwd2=x", "db_pass=***&passCode=***&userPwd=***&pwd2=***"),
+        ("compass=x&passenger=x&bypass=x", "compass=x&passenger=x&bypass=x"),
+        ("pin_code=x&pinCode=x&userPin=x", "pin_code=***&pinCode=***&userPin=***"),
+        ("shipping=x&pinned=x&opinion=x", "shipping=x&pinned=x&opinion=x"),
+        ("authKey=x auth_key=x X-Auth-Key: x", "authKey=*** auth_key=*** X-Auth-Key: ***"),
+        ("X-Signature: x\notp=x&signature=x", "X-Signature: ***\notp=***&signature=***"),
+        ("密码=hush&用户口令=hush", "密码=***&用户口令=***"),
+        ("登录失败，密码：hush", "登录失败，密码：***"),
+        ('{"\\u5bc6\\u7801": "x", "n": 1}', '{"\\u5bc6\\u7801": "***", "n": 1}'),
+        ("a=1&%E5%AF%86%E7%A0%81=x&b=2", "a=1&%E5%AF%86%E7%A0%81=***&b=2"),
+        ("a%26%e5%8f%a3%e4%bb%a4%3Dx%26b", "a%26%e5%8f%a3%e4%bb%a4%3D***%26b"),
+        ("%EF%BC%8Csign=x", "%EF%BC%8Csign=***"),
+        ("C:\\new_token=x \\u0026pin=x", "C:\\new_token=*** \\u0026pin=***"),
         (
             "key: -----BEGIN RSA PRIVATE KEY-----\nMIIC\nMIID\n-----END RSA PRIVATE KEY-----",
             "key: -----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----",
@@ -70,7 +84,10 @@ def test_masked(text, shown):
     assert masked(text) == shown
 
 
-NAMES = ["sign", "access_token", "APP_SECRET", "Password", "token", "Authorization", "x-api-key", "client-secret"]
+NAMES = [
+    "sign", "access_token", "APP_SECRET", "Password", "token", "Authorization", "x-api-key", "client-secret",
+    "db_pass", "userPwd", "otp", "pinCode", "signature", "用户密码", "口令",
+]  # fmt: skip
 
 WAYS = {
     "query": lambda name, secret: f"GET /?a=1&{name}={quote(secret)}&b=2",
@@ -99,7 +116,8 @@ def test_masked_hides_whatever_the_secret_is(way, name, before, tail, after):
 @given(st.text(max_size=50), st.text(alphabet=" -.:=/?&,;'\"{}[]0123456789xyz", max_size=80))
 def test_masked_leaves_what_names_no_secret(first, second):
     text = first.replace("s", "") + second
-    if not any(mark in text.lower() for mark in ("pwd", "pin", "cookie", "token", "auth", "api", "://")):
+    marks = ("pwd", "pin", "otp", "cookie", "token", "auth", "api", "密码", "口令", "://")
+    if not any(mark in text.lower() for mark in marks):
         assert masked(text) == text
 
 
@@ -128,12 +146,45 @@ def test_masked_takes_linear_time(text):
     assert time.perf_counter() - started < 2
 
 
+LONG = [
+    "\\", "\\u1234", "\\u", "\\\\u5bc6", "%E5", "%26%E5", "%26", "%", "密码", "密码=", "aPass_", "pASS", "PASS", "PI",
+    "passPass", "pin:", "otp", "totp", "signature", "u5bc6", "token\\", "-", "a-",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("name", "secret"),
-    [
-        *[(name, True) for name in [*NAMES, "session", "PIN", "pwd", "Set-Cookie", "old_password2", "credentials"]],
-        *[(name, False) for name in ["sign_method", "design", "app_key", "name", "spin", "sessions", "nonce", ""]],
-    ],
+    ("part", "size"), [*((part, 480_000) for part in LONG), ("\\u5bc6", 1_000_000), ("pin-", 1_000_000)]
+)
+def test_masked_takes_eight_times_as_long_for_eight_times_as_much(part, size):
+    def seconds(characters: int) -> float:
+        text = "token=x " + part * (characters // len(part))
+        best = math.inf
+        for _ in range(3):
+            started = time.process_time()
+            masked(text)
+            is_secret(text)
+            best = min(best, time.process_time() - started)
+        return best
+
+    assert seconds(size) < 3 * 8 * max(seconds(size // 8), 0.001)  # 64 times as long if it were quadratic
+
+
+SECRET_NAMES = [
+    *NAMES, "session", "PIN", "pwd", "Set-Cookie", "old_password2", "credentials", "userPassword",
+    "pass", "PASS", "passcode", "passCode", "pass_code", "DBPass", "dbPass", "user-pass", "Pass2",
+    "userpwd", "pwd2", "oldPwd", "authKey", "auth_key", "auth-key", "X-Auth-Key", "X-Hub-Signature-256",
+    "otp_code", "otpCode", "userOtp", "userOTP", "totp", "pin_code", "userPin", "PINCode", "userPIN", "pin2", "pIn",
+    "密码", "登录密码1",
+]  # fmt: skip
+OTHER_NAMES = [
+    "sign_method", "design", "app_key", "name", "spin", "sessions", "nonce", "", "compass", "passenger", "bypass",
+    "passport", "COMPASS", "shipping", "SPIN", "pinned", "PINNED", "Pinned", "opinion", "opinionPoll", "pinyin",
+    "laptop", "adopt", "option", "designatures", "author", "密", "码",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"), [*((name, True) for name in SECRET_NAMES), *((name, False) for name in OTHER_NAMES)]
 )
 def test_is_secret(name, secret):
     assert is_secret(name) is secret
