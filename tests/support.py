@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -141,7 +142,11 @@ class ThreadedServer(Client):
 
     def do(self, coroutine: Any) -> Any:
         """Runs a coroutine on the server's loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+        return self.begin_to(coroutine).result(10)
+
+    def begin_to(self, coroutine: Any) -> Future[Any]:
+        """The same, without waiting for its end."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
 
 class RunningServer(ThreadedServer):
