@@ -3,13 +3,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format bench bench-screen clean
+.PHONY: run test test-tornado lint format bench bench-screen clean
 
 run: $(VENV)/run.done
 	$(BIN)/python run.py $(ARGS)
 
 test: $(VENV)/dev.done
 	$(BIN)/python -m pytest $(ARGS)
+
+# What leans on Tornado's insides, beside the newest Tornado, or another: make test-tornado TORNADO===6.6
+TORNADO ?=
+BESIDE := $(CURDIR)/build/tornado
+
+test-tornado: $(VENV)/dev.done
+	rm -rf $(BESIDE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(BESIDE) "tornado$(TORNADO)"
+	PYTHONPATH=$(BESIDE) $(BIN)/python -c 'import tornado; print("Tornado", tornado.version)'
+	PYTHONPATH=$(BESIDE) $(BIN)/python -m pytest $(addprefix tests/apizen/test_, \
+		tornado_internals.py handler.py listener.py connections.py)
 
 lint: $(VENV)/dev.done
 	$(BIN)/ruff check .

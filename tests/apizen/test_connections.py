@@ -265,5 +265,5 @@ def test_an_idle_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         busy = server.open(GET % b"wait")
         assert silent.recv(100) == half.recv(100) == b""
         assert is_open(busy)
-        assert len(server.connections) == 1
+        assert until(lambda: len(server.connections) == 1)
         ending.cancel()
