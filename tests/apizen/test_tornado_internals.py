@@ -149,8 +149,10 @@ class Peer:
         """Reads so much, and no more, which must be this."""
         received = b""
         async with asyncio.timeout(5):
-            while len(received) < len(expected):
-                received += await self._loop.sock_recv(self._connection, len(expected) - len(received))
+            while missing := len(expected) - len(received):
+                chunk = await self._loop.sock_recv(self._connection, missing)
+                assert chunk, f"the connection ends after {received!r}"
+                received += chunk
         assert received == expected
 
     async def rest(self) -> bytes:
@@ -171,11 +173,14 @@ async def plain(steps: dict[str, Step] | None = None, **options: Any) -> AsyncIt
         await server.close()
 
 
-async def turn(holds: Callable[[], object]) -> None:
-    """Lets the loop go on until something holds."""
-    async with asyncio.timeout(5):
-        while not holds():
-            await asyncio.sleep(0.001)
+async def turn(holds: Callable[[], object], why: str = "it never comes so far") -> None:
+    """Lets the loop go on until something holds; ``why`` it should."""
+    try:
+        async with asyncio.timeout(5):
+            while not holds():
+                await asyncio.sleep(0.001)
+    except TimeoutError:
+        pytest.fail(why)
 
 
 @pytest.fixture(autouse=True)
@@ -300,7 +305,7 @@ def test_one_wait_for_each_requests_headers(head: bytes, first: bytes, rest: byt
         async with plain() as server:
             peer = await server.connect()
             stream = server.streams[0]
-            await turn(lambda: stream.waits)
+            await turn(lambda: stream.waits, why)
             await peer.send(POST)
             await turn(lambda: stream._read_buffer_size)
             (wait,) = stream.waits
@@ -317,7 +322,7 @@ def test_one_wait_for_each_requests_headers(head: bytes, first: bytes, rest: byt
             assert stream.waits == [wait], why
             answer(Message(server, server.connections[0]))
             await peer.exactly(ANSWER)
-            await turn(lambda: len(stream.waits) == 2)
+            await turn(lambda: len(stream.waits) == 2, why)
 
     asyncio.run(main())
 
