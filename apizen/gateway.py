@@ -29,6 +29,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from heapq import nsmallest
 from operator import attrgetter
 from time import perf_counter
 from typing import Any
@@ -417,4 +418,4 @@ def _listed(names: set[str]) -> str:
     """Parameter names as a header's value: percent-encoded, since a header is ASCII and has an end."""
     if not names:
         return ""
-    return ", ".join(quote(name[:64], safe="[]") for name in sorted(names)[:_IGNORED_SHOWN])
+    return ", ".join(quote(name[:64], safe="[]") for name in nsmallest(_IGNORED_SHOWN, names))
