@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from apizen.governance.error import GovernanceError, LostDatabaseError, SecretError
+from apizen.governance.error import DatabaseError, GovernanceError, LostDatabaseError, SecretError
 from apizen.governance.folder import database_file, exists
 from apizen.governance.record import App, Ban
 
@@ -104,8 +104,10 @@ class Reader:
         """What is there now; None where nothing has changed since. Raises `GovernanceError`."""
         try:
             return self._read()
-        except GovernanceError:
+        except GovernanceError as error:
             self.close()  # what is there the next time may be anything
+            if isinstance(error, LostDatabaseError) and not self._seen[0]:
+                raise DatabaseError(str(error)) from error  # nothing was read that it could lack
             raise
 
     def _read(self) -> Snapshot | None:
