@@ -60,6 +60,7 @@ def make_app(
         response_key=settings.response_key,
         cors_origin=settings.cors_origin,
         debug=settings.debug,
+        max_answer=settings.max_answer,
         address_of=control.address_of,
         doors=control.doors,
         max_body=settings.max_body,

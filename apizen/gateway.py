@@ -38,7 +38,7 @@ from urllib.parse import quote
 from apizen.body_budget import LARGE_BODY
 from apizen.cross_origin import CrossOrigin
 from apizen.document import MAX_WEIGHT
-from apizen.envelope import Envelope, plain
+from apizen.envelope import AnswerTooLarge, Envelope, Reading, Unread, plain
 from apizen.exception import SUCCESS_CODE, ApiException, ApiSysExceptions, printable
 from apizen.exchange import Exchange
 from apizen.guard import Admission, Beside, Guard, admit, before_body
@@ -73,7 +73,7 @@ class Gateway:
     ``response_key`` names the member of the envelope with the result, ``cors_origin`` is the value of
     Access-Control-Allow-Origin (empty: no such header), ``debug`` adds the text of an exception to 1017.
     ``address_of`` finds a request's caller, ``doors`` are what each of them must pass. ``max_body`` is the number
-    of bytes that a body may have whose method is not known before it is read.
+    of bytes that a body may have whose method is not known before it is read, ``max_answer`` that of a success.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Gateway:
         response_key: str = "response",
         cors_origin: str = "*",
         debug: bool = False,
+        max_answer: int = 64 * 1024 * 1024,
         address_of: Callable[[Request], str] = attrgetter("peer"),
         doors: Sequence[Door] = (),
         max_body: int = DEFAULT_MAX_BODY,
@@ -98,6 +99,7 @@ class Gateway:
         self._multipart = multipart
         self._envelope = Envelope(response_key)
         self._debug = debug
+        self._max_answer = max_answer
         self._cross_origin = CrossOrigin(cors_origin)
         self._address_of = address_of
         self._doors = tuple(doors)
@@ -237,7 +239,8 @@ class Gateway:
                 if isinstance(answer, Response):
                     return answer
                 pending = answer
-            result = await self._runner.on_loop(endpoint, call if pending is None else lambda: pending)
+            wanted = call if pending is None else lambda: pending
+            result = await self._runner.on_loop(endpoint, partial(self._awaitable, exchange, endpoint, wanted))
             exchange.ran = perf_counter() - exchange.admitted - exchange.waited
             if exchange.xml and endpoint.raw is None:  # XML takes long to write
                 # No thread is free: a call that has had its effect must not end as one to try again.
@@ -251,6 +254,14 @@ class Gateway:
             return self._failure(exchange, error)
         finally:
             self.in_flight -= 1
+
+    def _awaitable(self, exchange: Exchange, endpoint: Endpoint, call: Function) -> Any:
+        """What an async function leaves to await: of an async generator, the list of what it yields."""
+        result = call()
+        return self._reading(exchange, endpoint).gather(result) if isinstance(result, AsyncIterator) else result
+
+    def _reading(self, exchange: Exchange, endpoint: Endpoint) -> Reading:
+        return Reading(exchange.name, self._max_answer, exchange.admitted + endpoint.timeout)
 
     def _inline(self, exchange: Exchange, endpoint: Endpoint, call: Function) -> Any:
         """The answer of a function that runs here, or what it has left to await."""
@@ -319,7 +330,13 @@ class Gateway:
             content_type, body = _raw(endpoint.raw, result)
         else:
             content_type = _CONTENT_TYPES[exchange.xml]
-            body = self._envelope.success(plain(result), xml=exchange.xml)
+            try:
+                tree = plain(result)
+            except Unread:
+                tree = self._reading(exchange, endpoint).plain(result)
+            body = self._envelope.success(tree, xml=exchange.xml)
+        if len(body) > self._max_answer:
+            raise AnswerTooLarge(self._max_answer)
         exchange.code = SUCCESS_CODE
         return Response(200, self._headers(exchange, content_type), body, exchange)
 

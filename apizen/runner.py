@@ -20,7 +20,7 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 from apizen.exception import ApiSysExceptions
@@ -247,11 +247,9 @@ def _as_exception(error: BaseException) -> Exception:
 
 
 async def _settle(call: Call) -> Any:
-    """Runs an async function to its end; an async generator to the list of what it yields."""
+    """Runs an async function to its end."""
     try:
         result = call()
-        if isinstance(result, AsyncIterator):
-            return [item async for item in result]
         return await result if inspect.isawaitable(result) else result
     except (Exception, asyncio.CancelledError):
         raise

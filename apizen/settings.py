@@ -46,6 +46,7 @@ class Settings:
     response_key: str = setting("response", "name of the envelope's result; old clients want respone")
     cors_origin: str = setting("*", "value of Access-Control-Allow-Origin; empty for none")
     max_body: int = setting(DEFAULT_MAX_BODY, "largest request body in bytes, where a method's entry says nothing")
+    max_answer: int = setting(64 * 1024 * 1024, "largest answer of a method in bytes")
     timeout: float = setting(30.0, "seconds that a call may take, where its entry says nothing")
     threads: int = setting(64, "threads for plain functions")
     queue: int = setting(1000, "calls that may wait for a thread")
@@ -102,7 +103,7 @@ class Settings:
 _TAKEN = ("secret.key", "counters", "claims")
 _STORED = ("sign", "ban", "rate")
 _LEAST = {
-    "port": 0, "max_body": 0, "timeout": 0.001, "threads": 2, "queue": 0, "overrun": 1,
+    "port": 0, "max_body": 0, "max_answer": 1, "timeout": 0.001, "threads": 2, "queue": 0, "overrun": 1,
     "workers": 1, "max_connections": 0, "lockout_seconds": 1,
 }  # fmt: skip
 

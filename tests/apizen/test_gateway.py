@@ -363,3 +363,52 @@ def test_large_bodies_are_read_beside_the_loop() -> None:
 
 def test_the_path_is_the_seeds() -> None:
     assert GATEWAY_PATH == "/api/router/rest"
+
+
+# Methods whose answer is longer by one byte where ``size`` is greater by one
+SIZED: dict[str, Any] = {
+    "text": {"func": lambda size: "x" * int(size), "run": "inline"},
+    "in-thread": {"func": lambda size: {"x": "x" * int(size)}},
+    "raw-text": {"func": lambda size: "x" * int(size), "raw": True},
+    "raw-bytes": {"func": lambda size: b"x" * int(size), "raw": True, "run": "inline"},
+    "generator": {"func": lambda size: (part for part in ["x" * int(size)])},
+}
+BEYOND = "AnswerTooLarge: the answer has more than 1000 bytes, which is the setting max_answer"
+
+
+@pytest.mark.parametrize("format_", ["json", "xml"])
+@pytest.mark.parametrize("method", SIZED)
+def test_the_limit_of_an_answer(method: str, format_: str, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(SIZED, max_answer=1000) as server:
+        query = f"v=1.0&method={method}&format={format_}&size="
+        size = 1000 - len(server.get(f"{query}100").body) + 100
+        answer = server.get(f"{query}{size}")
+        assert (answer.status, len(answer.body)) == (200, 1000)
+        assert caplog.messages == []
+        answer = server.get(f"{query}{size + 1}")
+        assert answer.status == 500
+        assert b"1017" in answer.body
+    [message] = caplog.messages
+    assert message.startswith(f"1.0 {method} failed, request ")
+    assert BEYOND in caplog.text
+
+
+def test_an_error_is_told_however_small_answers_must_be() -> None:
+    with serving(SIZED, max_answer=1) as server:
+        assert server.get("v=1.0&method=text&size=1").meta == (1017, "系统处理错误")
+        assert server.get("v=1.0&method=text").meta == (1018, "缺少方法所需参数:size")
+
+
+@pytest.mark.parametrize("format_", ["json", "xml"])
+def test_an_integer_that_is_too_long(format_: str, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise LookupError(1 << 100_000)
+
+    methods = {"long": {"func": lambda: {"a": 1 << 100_000}}, "fail": {"func": fail}}
+    with serving(methods, debug=True) as server:
+        answer = server.get(f"v=1.0&method=long&format={format_}")
+        assert (answer.status, b"1017" in answer.body) == (500, True)
+        assert "ValueError: an integer of more than 4300 digits can't be written" in caplog.text
+        answer = server.get(f"v=1.0&method=fail&format={format_}")
+        assert (answer.status, b"1017" in answer.body) == (500, True)
+        assert "1.0 fail failed, request " in caplog.text

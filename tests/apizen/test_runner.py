@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import functools
 import itertools
 import sys
 import threading
@@ -97,6 +99,44 @@ def generator() -> Iterator[int]:
     raise LookupError("in the middle")
 
 
+TAKEN: dict[str, int] = {}
+
+
+def endless(name: str) -> Iterator[str]:
+    for TAKEN[name] in itertools.count():
+        yield "x" * 10
+
+
+async def endless_async(name: str, pause: float = -1) -> AsyncIterator[str]:
+    for item in endless(name):
+        if pause >= 0:
+            await asyncio.sleep(pause)
+        yield item
+
+
+async def stubborn_async(name: str) -> AsyncIterator[str]:
+    """Swallows its cancellation and goes on."""
+    for item in endless(name):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.01)
+        yield item
+
+
+async def gives_endless(name: str) -> Any:
+    return endless(name)
+
+
+ENDLESS: dict[str, Any] = {
+    "thread": {"func": lambda: endless("thread"), "timeout": 0.3},
+    "nested": {"func": lambda: {"rows": [endless("nested")]}, "timeout": 0.3},
+    "inline": {"func": lambda: endless("inline"), "run": "inline"},
+    "loop": {"func": lambda: endless_async("loop"), "timeout": 0.3},
+    "loop-pausing": {"func": lambda: endless_async("loop-pausing", 0), "timeout": 0.3},
+    "async": {"func": functools.partial(endless_async, "async"), "timeout": 0.3},
+    "stubborn": {"func": functools.partial(stubborn_async, "stubborn"), "timeout": 0.3},
+    "async-plain": {"func": functools.partial(gives_endless, "async-plain"), "timeout": 0.3},
+}
+
 AWKWARD = {
     "system-exit": SystemExit(3),
     "stop-iteration": StopIteration(),
@@ -161,6 +201,33 @@ def test_timeout(server: RunningServer, method: str, caplog: pytest.LogCaptureFi
     assert (answer.status, answer.meta) == (504, (1029, "处理超时"))
     assert method not in ENDED
     assert f"1.0 {method} overran its timeout" in caplog.text
+
+
+@pytest.mark.parametrize("method", ENDLESS)
+def test_what_has_no_end_is_read_no_longer_than_its_call_may_take(
+    method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving({**ENDLESS, "short": METHODS["short"]}, timeout=0.3, max_answer=2**40) as server:
+        assert server.get(f"v=1.0&method={method}").meta == (1029, "处理超时")
+        assert f"1.0 {method} " in caplog.text
+        assert until(lambda: server.app.runner.overrun == 0)
+        taken = TAKEN[method]
+        assert taken > 1
+        assert server.get("v=1.0&method=short").response == "here"
+        assert not until(lambda: TAKEN[method] > taken + 1, 0.1)
+
+
+@pytest.mark.parametrize("method", ENDLESS)
+def test_what_has_no_end_is_read_no_further_than_an_answer_may_be_long(
+    method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    endpoints = {
+        name: {key: value for key, value in entry.items() if key != "timeout"} for name, entry in ENDLESS.items()
+    }
+    with serving(endpoints, timeout=60, max_answer=1300) as server:
+        assert server.get(f"v=1.0&method={method}").meta == (1017, "系统处理错误")
+    assert "the answer has more than 1300 bytes, which is the setting max_answer" in caplog.text
+    assert TAKEN[method] == 100  # of 13 bytes each, with quotes and comma
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name.partition("-")[2] in AWKWARD])
