@@ -65,6 +65,7 @@ class Settings:
     rate_total: str = setting("", "calls of one caller to all methods together, as 1000/minute")
     lockout: str = setting("20/minute", "failed calls of one caller before it is locked out; empty for never")
     lockout_seconds: int = setting(300, "seconds that a lock-out lasts")
+    counted_callers: int = setting(65_536, "addresses that are counted by themselves; beyond that their networks are")
     fail_open: tuple[str, ...] = setting(("rate",), "what lets calls pass when its store fails: sign, ban, rate")
     access_log: str = setting("stdout", "stdout, off, or the name of a rotating file in the data folder")
     log_parameters: bool = setting(False, "write the parameters of each call to the access log, secrets masked")
@@ -99,12 +100,12 @@ class Settings:
             raise SettingsError("data must be the name of a folder")
 
 
-# What else lies in the data folder: the key, the database, and the counters of several workers.
+# What else lies in the data folder: the key, the database, the counters of several workers, and the claims.
 _TAKEN = ("secret.key", "counters", "claims")
 _STORED = ("sign", "ban", "rate")
 _LEAST = {
     "port": 0, "max_body": 0, "max_answer": 1, "timeout": 0.001, "threads": 2, "queue": 0, "overrun": 1,
-    "workers": 1, "max_connections": 0, "lockout_seconds": 1,
+    "workers": 1, "max_connections": 0, "lockout_seconds": 1, "counted_callers": 1024,
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ ORDER = [
     "governance.error", "governance.address", "governance.folder", "governance.record",
     "governance.secret", "governance.tables", "governance.database", "governance.apps", "governance.bans",
     "governance.snapshot", "governance.directory", "governance.window", "governance.digest_table",
-    "governance.owned_file",
+    "governance.checked_file", "governance.owned_file", "governance.claims",
     "governance.counters", "governance.shared_file", "governance.file_counters", "governance.redis_counters",
     "governance.rate", "governance.lockout", "governance.signing", "governance.signed", "governance.control",
     "observability.sink", "observability.masking", "observability.writer", "observability.journal",

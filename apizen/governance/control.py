@@ -83,6 +83,10 @@ class Control(Service):
         if self.directory.ban_of(self.address_of(request)) is not None:
             raise ApiSysExceptions.forbidden_request
 
+    def times_full(self) -> int:
+        """How often this process had no place in which to count somebody."""
+        return self._counters.times_full if "_counters" in self.__dict__ else 0
+
     def why_not_ready(self) -> str:
         """Why the server should get no calls now, empty where it should."""
         if self.directory.maintenance is not None:
@@ -136,10 +140,10 @@ class Control(Service):
         if settings.workers > 1:
             from apizen.governance.file_counters import FileCounters
 
-            return FileCounters(Path(settings.data) / "counters")
+            return FileCounters(Path(settings.data) / "counters", callers=settings.counted_callers)
         from apizen.governance.counters import MemoryCounters
 
-        return MemoryCounters(Path(settings.data) / "claims")
+        return MemoryCounters(Path(settings.data) / "claims", callers=settings.counted_callers)
 
     @cached_property
     def _lockout(self) -> Lockout:

@@ -13,31 +13,43 @@ Decision(allowed=True, remaining=99, reset=60.0)
 from __future__ import annotations
 
 import ipaddress
-import mmap
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import limits
 
-from apizen.governance.digest_table import DigestTable, MemoryPages, TableFull, digest_of
-from apizen.governance.owned_file import CAN_OWN, OwnedFileError, owned
+from apizen.governance.claims import Claims
+from apizen.governance.digest_table import TableFull
+from apizen.governance.error import CountersError, CountersFull
 from apizen.governance.window import Decision, Window, decide
+from apizen.quiet import Seldom
 
 __all__ = [
+    "COUNTED_CALLERS",
+    "MOST_LOCKS",
     "Counters",
     "CountersError",
+    "CountersFull",
     "Decision",
+    "Fullness",
+    "Group",
     "Hit",
     "MemoryCounters",
     "Outcome",
     "begun",
     "caller_of",
+    "network_of",
     "outcome_of",
+    "places_of",
 ]
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,36 +59,78 @@ Outcome: TypeAlias = T | Awaitable[T]
 #: A limit, and the key under which a call counts.
 Hit = tuple[limits.RateLimitItem, str]
 
-MOST_WINDOWS = 200_000
+#: How many addresses are counted by themselves, where nothing else is said.
+COUNTED_CALLERS = 65_536
 MOST_LOCKS = 8192
-#: 4 million places of 12 bytes: 2.5 million claims. A signed call makes two, of its signature and of its nonce,
-#: which are remembered for 10 minutes: 2000 such calls a second, for as long as they come.
-CLAIM_BUCKETS = 32_768
 _SWEPT_AT_ONCE = 500
-# Changes with the layout: a file of another one is made anew.
-_CLAIMS_HEADER = b"apizen claims 1\n"
-_CLAIMS_AT = 4096
-_SECONDS_OF_REST = 1.0
 
 
-class CountersError(Exception):
-    """The store fails."""
+class Group(IntEnum):
+    """Who is counted in one table, so that nobody takes the places of another group.
+
+    The calls of `ADDRESSES` and of `APPS` are counted for rates, and of `NETWORKS` where the table of addresses is
+    full; failed calls for lock-outs, of `FAILED` callers, and of `FAILED_NETWORKS` where that table is full.
+    """
+
+    ADDRESSES = 0
+    NETWORKS = 1
+    APPS = 2
+    FAILED = 3
+    FAILED_NETWORKS = 4
+
+
+_FULL = (
+    "all places for counted addresses are taken, new ones are counted as networks",
+    "all places for counted networks are taken",
+    "all places for counted apps are taken",
+    "all places for failed calls of addresses are taken, new ones are counted as networks",
+    "all places for failed calls of networks are taken",
+)
+
+
+def places_of(callers: int) -> list[int]:
+    """How many places each group has where so many addresses are counted by themselves.
+
+    >>> places_of(65_536)
+    [65536, 16384, 16384, 16384, 16384]
+    """
+    return [callers if group == Group.ADDRESSES else callers // 4 for group in Group]
+
+
+class Fullness:
+    """How often a store had no place for somebody. Says so in the log, once a minute for each group."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self._seldom = [Seldom(logger, 60) for _ in Group]
+
+    def error(self, group: Group) -> CountersFull:
+        """What to raise when it happened again."""
+        self.times += 1
+        self._seldom[group].warning("%s: see the setting counted_callers", _FULL[group])
+        return CountersFull(_FULL[group])
 
 
 class Counters(Protocol):
     """A store of counters. Every method raises `CountersError`, at once or when awaited.
 
     ``shared`` is True where other processes count in it too, ``waits`` where its answers must be awaited.
+    ``times_full`` says how often this process was told that a table is full.
     """
 
     shared: bool
     waits: bool
 
-    def hit(self, limit: limits.RateLimitItem, key: str) -> Outcome[Decision]:
-        """Counts a call in a moving window, where that has room."""
+    @property
+    def times_full(self) -> int: ...
 
-    def hit_all(self, hits: Sequence[Hit]) -> Outcome[list[Decision]]:
-        """Counts a call under several limits, or under none of them when one has no room."""
+    def hit(self, limit: limits.RateLimitItem, key: str, group: Group = Group.ADDRESSES) -> Outcome[Decision]:
+        """Counts a call in a moving window, where that has room. Raises `CountersFull` when the group has no place
+        for a new key.
+        """
+
+    def hit_all(self, hits: Sequence[Hit], group: Group = Group.ADDRESSES) -> Outcome[list[Decision]]:
+        """Counts a call under several limits, or under none of them when one has no room. Raises `CountersFull`."""
 
     def claim(self, key: str, seconds: float) -> Outcome[bool]:
         """True for whoever claims a key first; it can be claimed again after the seconds."""
@@ -89,7 +143,7 @@ class Counters(Protocol):
         """
 
     def lock(self, key: str, seconds: float) -> Outcome[None]:
-        """Locks somebody out."""
+        """Locks somebody out. Where all places are taken, the lock-out that ends first makes room."""
 
     def locks(self) -> Outcome[Mapping[str, float]]:
         """Who is locked out, until which `time.time`."""
@@ -132,38 +186,33 @@ def caller_of(address: str) -> str:
     return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
 
 
-class MemoryCounters:
-    """Counters of one process.
+@lru_cache(maxsize=4096)
+def network_of(caller: str) -> str:
+    """The wider network of a caller: of IPv4 24 bits, of IPv6 48. What is no address is its own.
 
-    Memory is bounded: 48 MB of claims and some 400 bytes (at most 2 KB) for each of 200 000 callers, who are
-    forgotten when they were idle for their window. What is live is never forgotten for something new: a full
-    store raises `CountersError`.
-
-    With a path, the claims lie in a file: a call that was seen before a restart is known after it. The file is
-    made and taken with the first claim; where it can't be had, there are no claims.
+    >>> network_of('192.0.2.7'), network_of('2001:db8:1:2::/64'), network_of('unknown')
+    ('192.0.2.0/24', '2001:db8:1::/48', 'unknown')
     """
+    try:
+        return str(ipaddress.ip_network((caller.partition("/")[0], 48 if ":" in caller else 24), strict=False))
+    except ValueError:
+        return caller
 
-    shared = False
-    waits = False
 
-    def __init__(self, path: Path | None = None, clock: Callable[[], float] = time.time) -> None:
-        self._path = path if CAN_OWN else None
-        self._clock = clock
+class _Windows:
+    """The windows of one group."""
+
+    __slots__ = ("_held", "_kinds", "_most", "_sweep_at")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
         # For each length of a window its callers, who called last at the end: the idle ones come first.
-        self._windows: dict[tuple[int, int], OrderedDict[str, Window]] = {}
+        self._kinds: dict[tuple[int, int], OrderedDict[str, Window]] = {}
         self._held = 0
         self._sweep_at = 0.0
-        self._claims: DigestTable | None = None
-        self._claims_file: mmap.mmap | None = None
-        self._rests_until = 0.0
-        self._locks: dict[str, float] = {}
 
-    def hit(self, limit: limits.RateLimitItem, key: str) -> Decision:
-        return self.hit_all(((limit, key),))[0]
-
-    def hit_all(self, hits: Sequence[Hit]) -> list[Decision]:
-        now = self._clock()
-        if now >= self._sweep_at or self._held >= MOST_WINDOWS:
+    def hit_all(self, hits: Sequence[Hit], now: float) -> list[Decision]:
+        if now >= self._sweep_at or self._held >= self._most:
             self._sweep(now)
         held = self._held
         decisions = decide([(limit, self._window(limit, key)) for limit, key in hits], now)
@@ -173,15 +222,15 @@ class MemoryCounters:
 
     def _window(self, limit: limits.RateLimitItem, key: str) -> Window:
         kind = limit.amount, limit.get_expiry()
-        windows = self._windows.get(kind)
+        windows = self._kinds.get(kind)
         if windows is None:
-            windows = self._windows[kind] = OrderedDict()
+            windows = self._kinds[kind] = OrderedDict()
         window = windows.get(key)
         if window is not None:
             windows.move_to_end(key)
             return window
-        if self._held >= MOST_WINDOWS:
-            raise CountersError(f"{MOST_WINDOWS} callers are counted already")
+        if self._held >= self._most:
+            raise TableFull
         self._held += 1
         window = windows[key] = Window()
         return window
@@ -189,7 +238,7 @@ class MemoryCounters:
     def _sweep(self, now: float) -> None:
         """Forgets some callers who are idle. Done for every new caller and once a second."""
         self._sweep_at = now + 1
-        for (_, seconds), windows in self._windows.items():
+        for (_, seconds), windows in self._kinds.items():
             for _ in range(_SWEPT_AT_ONCE):
                 if not windows:
                     break
@@ -200,41 +249,56 @@ class MemoryCounters:
                 del windows[key]
                 self._held -= 1
 
+
+class MemoryCounters:
+    """Counters of one process.
+
+    Memory is bounded: 55 MB of claims and some 400 bytes (at most 2 KB) for each place of `places_of`, which is
+    free again when its caller was idle for the window. What is counted is never forgotten for something new.
+
+    With a path, the claims lie in that file, too: a call that was seen before a restart is known after it.
+    """
+
+    shared = False
+    waits = False
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        clock: Callable[[], float] = time.time,
+        callers: int = COUNTED_CALLERS,
+    ) -> None:
+        self._clock = clock
+        self._windows = [_Windows(places) for places in places_of(callers)]
+        self._fullness = Fullness()
+        self._claims = Claims(path, alone=True)
+        self._locks: dict[str, float] = {}
+
+    @property
+    def times_full(self) -> int:
+        return self._fullness.times
+
+    def hit(self, limit: limits.RateLimitItem, key: str, group: Group = Group.ADDRESSES) -> Decision:
+        return self.hit_all(((limit, key),), group)[0]
+
+    def hit_all(self, hits: Sequence[Hit], group: Group = Group.ADDRESSES) -> list[Decision]:
+        try:
+            return self._windows[group].hit_all(hits, self._clock())
+        except TableFull:
+            raise self._fullness.error(group) from None
+
     def claim(self, key: str, seconds: float) -> bool:
         return self.claim_all((key,), seconds)
 
     def claim_all(self, keys: Sequence[str], seconds: float) -> bool:
         now = self._clock()
-        claims = self._claims or self._open_claims()
-        try:
-            for key in keys:
-                if not claims.claim(digest_of(key), now, now + seconds):
-                    return False
-        except TableFull:
-            raise CountersError("too many claims are remembered already") from None
-        return True
-
-    def _open_claims(self) -> DigestTable:
-        """Takes the file, unless that failed a moment ago: on a full disk it takes a while."""
-        size = DigestTable.size(CLAIM_BUCKETS)
-        if self._path is None:
-            self._claims = DigestTable(MemoryPages.anonymous(size), CLAIM_BUCKETS)
-            return self._claims
-        if time.monotonic() < self._rests_until:
-            raise CountersError(f"{self._path} could not be used a moment ago")
-        try:
-            self._claims_file = owned(self._path, _CLAIMS_HEADER, _CLAIMS_AT + size)
-        except OwnedFileError as error:
-            self._rests_until = time.monotonic() + _SECONDS_OF_REST
-            raise CountersError(str(error)) from error
-        self._claims = DigestTable(MemoryPages(self._claims_file), CLAIM_BUCKETS, _CLAIMS_AT)
-        return self._claims
+        return self._claims.claim_all(keys, now, now + seconds)
 
     def lock(self, key: str, seconds: float) -> None:
         if len(self._locks) >= MOST_LOCKS:
             self._locks = dict(self.locks())
         if len(self._locks) >= MOST_LOCKS and key not in self._locks:
-            raise CountersError(f"{MOST_LOCKS} callers are locked out already")
+            del self._locks[min(self._locks, key=self._locks.__getitem__)]
         self._locks[key] = self._clock() + seconds
 
     def locks(self) -> Mapping[str, float]:
@@ -242,6 +306,4 @@ class MemoryCounters:
         return {key: until for key, until in self._locks.items() if until > now}
 
     def close(self) -> None:
-        if self._claims_file is not None:
-            self._claims_file.close()
-            self._claims = self._claims_file = None
+        self._claims.close()

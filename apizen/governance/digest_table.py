@@ -1,18 +1,21 @@
 """A hash table of fixed size that remembers keys until a time, in memory or in a file.
 
-Keys stand as 64 bits of their digest, in buckets of 128 places: a bucket is read at once and searched by
+Keys stand as 64 bits of their digest, in buckets of 64 places: a bucket is read at once and searched by
 `bytes.find`. A place whose time is over is free, so the table empties itself and never grows. A new key goes
-to one of two places that its digest names, where one of them is free, so that not all 128 need be looked at.
-A bucket without a free place takes no new key: what is remembered is never given up for it. That begins at
-about two thirds of all places.
+to one of two places that its digest names, where one of them is free, so that not all 64 need be looked at.
+A bucket without a free place takes no new key: what is remembered is never given up for it, unless who asks
+wants that. Full buckets begin at about three fifths of all places.
 
->>> table = DigestTable(MemoryPages.anonymous(DigestTable.size(4)), buckets=4)
+A place is written by one write, a key and its time together. A time further ahead than `LONGEST` was never
+written here: what garbage lies in a file does not take places for ever.
+
+>>> table = DigestTable(MemoryPages(DigestTable.size(4)), buckets=4)
 >>> [table.claim(digest_of('nonce'), now, until=160) for now in (100, 159, 160)]
 [True, False, True]
 >>> place = table.find(digest_of('caller'), now=100)
 >>> place.found
 False
->>> table.keep(digest_of('caller'), place, until=160)
+>>> table.keep(digest_of('caller'), place, now=100, until=160)
 >>> [table.find(digest_of('caller'), now).found for now in (159, 160)]
 [True, False]
 """
@@ -26,18 +29,20 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
-__all__ = ["PLACES", "DigestTable", "MemoryPages", "Pages", "Place", "TableFull", "digest_of"]
+__all__ = ["LONGEST", "PLACES", "DigestTable", "MemoryPages", "Pages", "Place", "TableFull", "digest_of"]
 
 #: Places of a bucket.
-PLACES = 128
+PLACES = 64
+#: Seconds, two years: nothing is remembered for longer.
+LONGEST = 2**26
 
-_TIMES = struct.Struct(f"<{PLACES}I")
+_PLACE = struct.Struct("<8sI")
+_KEY = 8
+_TIMES = struct.Struct("<" + f"{_KEY}xI" * PLACES)
 _TIME = struct.Struct("<I")
 # The key, and the number that says its bucket.
 _DIGEST = struct.Struct("<8sQ")
-_KEY = 8
-_BUCKET = PLACES * (_TIME.size + _KEY)
-_FOREVER = 2**32 - 1
+_BUCKET = PLACES * _PLACE.size
 
 # Copied, which takes half as long as to make one.
 _HASH = blake2b(digest_size=_DIGEST.size)
@@ -55,20 +60,16 @@ class Pages(Protocol):
 
 
 class MemoryPages:
-    """Pages in the memory of this process."""
+    """Pages of zeros in the memory of this process. What was never written takes no memory."""
 
     __slots__ = ("_bytes",)
 
-    def __init__(self, memory: mmap.mmap) -> None:
-        self._bytes = memory
-
-    @classmethod
-    def anonymous(cls, size: int) -> MemoryPages:
-        """Pages of zeros. What was never written takes no memory."""
+    def __init__(self, size: int) -> None:
         # Not a bytearray, which writes all of its zeros at once.
         if hasattr(mmap, "MAP_PRIVATE"):
-            return cls(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-        return cls(mmap.mmap(-1, size))  # Windows
+            self._bytes = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        else:  # Windows
+            self._bytes = mmap.mmap(-1, size)
 
     def read(self, offset: int, size: int) -> bytes:
         return self._bytes[offset : offset + size]
@@ -114,63 +115,63 @@ class DigestTable:
         key, number = _DIGEST.unpack(digest)
         start = self._offset + number % self._buckets * _BUCKET
         page = self._pages.read(start, _BUCKET)
-        place = _place_of(key, page)
-        if place == -1:
-            place = _free_place(digest, page, now)
-        elif _TIME.unpack_from(page, place * _TIME.size)[0] > now:
+        at = _place_of(key, page)
+        if at == -1:
+            at = _free_place(digest, page, now)
+        elif now < _TIME.unpack_from(page, at + _KEY)[0] <= now + LONGEST:
             return False
-        self._write(start, place, key, until)
+        self._write(start + at, key, now, until)
         return True
 
-    def find(self, digest: bytes, now: float) -> Place:
-        """The place of a key. Raises `TableFull` when it has none and none is free."""
+    def find(self, digest: bytes, now: float, *, displacing: bool = False) -> Place:
+        """The place of a key. One that has none gets a free one; where none is free, `TableFull` is raised, or with
+        ``displacing`` it gets the place of what would be forgotten first.
+        """
         key, number = _DIGEST.unpack(digest)
         bucket = number % self._buckets
         page = self._pages.read(self._offset + bucket * _BUCKET, _BUCKET)
-        place = _place_of(key, page)
-        known = place != -1
+        at = _place_of(key, page)
+        known = at != -1
         if not known:
-            place = _free_place(digest, page, now)
-        (until,) = _TIME.unpack_from(page, place * _TIME.size)
-        return Place(bucket * PLACES + place, known and until > now, until)
+            at = _free_place(digest, page, now, displacing)
+        (until,) = _TIME.unpack_from(page, at + _KEY)
+        live = known and now < until <= now + LONGEST
+        return Place(bucket * PLACES + at // _PLACE.size, live, until if live else 0)
 
-    def keep(self, digest: bytes, place: Place, until: float) -> None:
+    def keep(self, digest: bytes, place: Place, now: float, until: float) -> None:
         """Remembers a key at its place, until the end of the second ``until``."""
-        bucket, number = divmod(place.number, PLACES)
-        self._write(self._offset + bucket * _BUCKET, number, digest[:_KEY], until)
+        self._write(self._offset + place.number * _PLACE.size, digest[:_KEY], now, until)
 
-    def _write(self, start: int, place: int, key: bytes, until: float) -> None:
-        # The time last: of a process that is killed in between, nothing is remembered.
-        self._pages.write(start + _TIMES.size + place * _KEY, key)
-        self._pages.write(start + place * _TIME.size, _TIME.pack(min(math.ceil(until), _FOREVER)))
+    def _write(self, start: int, key: bytes, now: float, until: float) -> None:
+        self._pages.write(start, _PLACE.pack(key, min(math.ceil(until), int(now) + LONGEST)))
 
     def kept(self, now: float) -> Iterator[int]:
         """The numbers of all places that are taken."""
         for bucket in range(self._buckets):
-            times = _TIMES.unpack(self._pages.read(self._offset + bucket * _BUCKET, _TIMES.size))
+            times = _TIMES.unpack(self._pages.read(self._offset + bucket * _BUCKET, _BUCKET))
             if max(times) > now:
-                yield from (bucket * PLACES + place for place, until in enumerate(times) if until > now)
+                first, end = bucket * PLACES, now + LONGEST
+                yield from (first + place for place, until in enumerate(times) if now < until <= end)
 
 
 def _place_of(key: bytes, page: bytes) -> int:
-    """The place of a bucket where a key stands, -1 for none."""
-    at = page.find(key, _TIMES.size)
-    while at != -1:
-        place, rest = divmod(at - _TIMES.size, _KEY)
-        if rest == 0:
-            return place
-        at = page.find(key, at + 1)  # the end of one key and the beginning of the next
-    return -1
+    """Where in a bucket a key stands, -1 for nowhere."""
+    at = page.find(key)
+    while at % _PLACE.size and at != -1:
+        at = page.find(key, at + 1)  # the end of one place and the beginning of the next
+    return at
 
 
-def _free_place(digest: bytes, page: bytes, now: float) -> int:
-    """A place of a bucket where nothing is remembered. Raises `TableFull`."""
+def _free_place(digest: bytes, page: bytes, now: float, displacing: bool = False) -> int:
+    """Where in a bucket a key may be put. Raises `TableFull`, unless one of those there may be displaced."""
     for byte in digest[:2]:
-        place = byte % PLACES
-        if _TIME.unpack_from(page, place * _TIME.size)[0] <= now:
-            return place
+        at = byte % PLACES * _PLACE.size
+        if not now < _TIME.unpack_from(page, at + _KEY)[0] <= now + LONGEST:
+            return at
     times = _TIMES.unpack_from(page)
-    oldest = min(times)
-    if oldest > now:
+    chosen = min(times)
+    if chosen > now and max(times) > now + LONGEST:
+        chosen = max(times)
+    elif chosen > now and not displacing:
         raise TableFull
-    return times.index(oldest)
+    return times.index(chosen) * _PLACE.size

@@ -1,4 +1,4 @@
-"""What can go wrong with apps, bans and their database; each text says to an operator what to do::
+"""What can go wrong with apps, bans, their database, and counters; each text says to an operator what to do::
 
 Exception
 └── GovernanceError
@@ -6,12 +6,23 @@ Exception
     ├── DatabaseError    a database that can't be reached, read or brought up to date
     │   └── LostDatabaseError    one that does not hold any more what was read from it
     ├── FolderError      a data folder that can't be made or searched
-    └── RecordError      a name that is unknown, or taken
+    ├── RecordError      a name that is unknown, or taken
+    └── CountersError    a store of counters that fails
+        └── CountersFull    a table of a store that has no place
 """
 
 from __future__ import annotations
 
-__all__ = ["DatabaseError", "FolderError", "GovernanceError", "LostDatabaseError", "RecordError", "SecretError"]
+__all__ = [
+    "CountersError",
+    "CountersFull",
+    "DatabaseError",
+    "FolderError",
+    "GovernanceError",
+    "LostDatabaseError",
+    "RecordError",
+    "SecretError",
+]
 
 
 class GovernanceError(Exception):
@@ -36,3 +47,11 @@ class FolderError(GovernanceError):
 
 class RecordError(GovernanceError):
     """A name that is unknown, or taken."""
+
+
+class CountersError(GovernanceError):
+    """A store of counters fails."""
+
+
+class CountersFull(CountersError):
+    """A table of a store has no place for somebody who was not counted in it yet."""

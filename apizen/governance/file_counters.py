@@ -1,25 +1,18 @@
 """Counters that the worker processes of one machine share in a file.
 
-The file has three tables of fixed size: claims, windows, locks. A call reads and writes a few hundred bytes
-of it while no other process does. One write puts down a window, so that a killed process leaves it whole; a
-window that is not whole is begun anew.
+The file has tables of fixed size: the windows of each group, and who is locked out. A call reads and writes a
+few hundred bytes of it while no other process does. One write puts down a window, so that a killed process
+leaves it whole; a window that is not whole is begun anew. While it has the file, a process may also claim: the
+claims lie in another one, ``claims`` beside it.
 
 SQLite was measured too: 15 µs a call, twice as long in the lock for which all others wait. The counts survive
-a restart, not always a loss of power.
+a restart, not always a loss of power. They begin anew where the number of places, or the layout, is another.
 
 >>> counters = FileCounters(getfixture('tmp_path') / 'counters')
 >>> counters.hit(limits.parse('100/minute'), 'address:192.0.2.7').remaining
 99
 >>> counters.claim('nonce:12345678:f3a8', 600), counters.claim('nonce:12345678:f3a8', 600)
 (True, False)
-
-The windows are a storage of the library `limits`:
-
->>> from limits.strategies import MovingWindowRateLimiter
->>> MovingWindowRateLimiter(counters.storage).hit(limits.parse('100/minute'), 'address:192.0.2.7')
-True
->>> counters.hit(limits.parse('100/minute'), 'address:192.0.2.7').remaining
-97
 """
 
 from __future__ import annotations
@@ -28,47 +21,32 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
 import limits
-from limits.storage import MovingWindowSupport, Storage
 
-from apizen.governance.counters import CLAIM_BUCKETS, CountersError, Decision, Hit
+from apizen.governance.claims import Claims
+from apizen.governance.counters import (
+    COUNTED_CALLERS,
+    MOST_LOCKS,
+    CountersError,
+    Decision,
+    Fullness,
+    Group,
+    Hit,
+    places_of,
+)
 from apizen.governance.digest_table import PLACES, DigestTable, TableFull, digest_of
 from apizen.governance.shared_file import SharedFile, SharedFileError
-from apizen.governance.window import GRAINS, Window, decide, grain_of
+from apizen.governance.window import GRAINS, Window, decide
 
-__all__ = ["FileCounters", "FileStorage"]
+__all__ = ["FileCounters"]
 
 T = TypeVar("T")
 
-# Changes with the layout: a file of another one is made anew.
-_HEADER = b"apizen counters 1\n"
-
-_WINDOW_BUCKETS = 512
-_WINDOW_HEADER = struct.Struct("<dII")
-_WINDOW = _WINDOW_HEADER.size + 12 * GRAINS
-
-_LOCK_BUCKETS = 64
-_LOCK_HEADER = struct.Struct("<dH")
-_LOCK = 128
-
-_CLAIMS_AT = 4096
-_WINDOWS_AT = _CLAIMS_AT + DigestTable.size(CLAIM_BUCKETS)
-_WINDOW_DATA_AT = _WINDOWS_AT + DigestTable.size(_WINDOW_BUCKETS)
-_LOCKS_AT = _WINDOW_DATA_AT + _WINDOW_BUCKETS * PLACES * _WINDOW
-_LOCK_DATA_AT = _LOCKS_AT + DigestTable.size(_LOCK_BUCKETS)
-_SIZE = _LOCK_DATA_AT + _LOCK_BUCKETS * PLACES * _LOCK
-
-
-def _locked(file: SharedFile, operation: Callable[[], T]) -> T:
-    try:
-        return file.locked(operation)
-    except SharedFileError as error:
-        raise CountersError(str(error)) from error
-    except TableFull:
-        raise CountersError("the file of counters is full") from None
+_TABLES_AT = 4096
 
 
 class FileCounters:
@@ -77,166 +55,161 @@ class FileCounters:
     shared = True
     waits = False
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        self._file = SharedFile(path, _HEADER, _SIZE)
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time, callers: int = COUNTED_CALLERS) -> None:
+        buckets = [-(-places // PLACES) for places in places_of(callers)]
+        *windows_at, locks_at = accumulate(map(_Windows.size, buckets), initial=_TABLES_AT)
+        # Changes with the layout: a file of another one is made anew.
+        header = b"apizen counters 2 of %d\n" % callers
+        self._file = SharedFile(path, header, locks_at + _Locks.size())
         self._clock = clock
-        self._claims = DigestTable(self._file, CLAIM_BUCKETS, _CLAIMS_AT)
-        self._locks = DigestTable(self._file, _LOCK_BUCKETS, _LOCKS_AT)
-        self.storage = FileStorage(self._file, clock)
+        self._windows = [_Windows(self._file, *each) for each in zip(windows_at, buckets, strict=True)]
+        self._locks = _Locks(self._file, locks_at)
+        self._claims = Claims(path.with_name("claims"), alone=False)
+        self._fullness = Fullness()
 
-    def hit(self, limit: limits.RateLimitItem, key: str) -> Decision:
-        return self.hit_all(((limit, key),))[0]
+    @property
+    def times_full(self) -> int:
+        return self._fullness.times
 
-    def hit_all(self, hits: Sequence[Hit]) -> list[Decision]:
-        # Not by limits' strategy, which asks twice for what one decision tells, without a lock in between.
-        return self.storage.hit_all(hits)
+    def hit(self, limit: limits.RateLimitItem, key: str, group: Group = Group.ADDRESSES) -> Decision:
+        return self.hit_all(((limit, key),), group)[0]
+
+    def hit_all(self, hits: Sequence[Hit], group: Group = Group.ADDRESSES) -> list[Decision]:
+        keys = [(limit, digest_of(limit.key_for(key))) for limit, key in hits]
+        windows = self._windows[group]
+        try:
+            return self._locked(lambda: windows.hit_all(keys, self._clock()))
+        except TableFull:
+            raise self._fullness.error(group) from None
 
     def claim(self, key: str, seconds: float) -> bool:
         return self.claim_all((key,), seconds)
 
     def claim_all(self, keys: Sequence[str], seconds: float) -> bool:
-        digests = [digest_of(key) for key in keys]
-
         def claim() -> bool:
             now = self._clock()
-            return all(self._claims.claim(digest, now, now + seconds) for digest in digests)
+            return self._claims.claim_all(keys, now, now + seconds)
 
-        return _locked(self._file, claim)
+        return self._locked(claim)
 
     def lock(self, key: str, seconds: float) -> None:
-        digest, name = digest_of(key), key.encode()[: _LOCK - _LOCK_HEADER.size]
-
-        def lock() -> None:
-            now = self._clock()
-            place = self._locks.find(digest, now)
-            data = _LOCK_HEADER.pack(now + seconds, len(name)) + name
-            self._file.write(_LOCK_DATA_AT + place.number * _LOCK, data)
-            self._locks.keep(digest, place, now + seconds)
-
-        _locked(self._file, lock)
+        self._locked(lambda: self._locks.lock(key, self._clock(), seconds))
 
     def locks(self) -> Mapping[str, float]:
-        return _locked(self._file, self._read_locks)
-
-    def _read_locks(self) -> dict[str, float]:
-        now = self._clock()
-        found = {}
-        for number in self._locks.kept(now):
-            data = self._file.read(_LOCK_DATA_AT + number * _LOCK, _LOCK)
-            until, length = _LOCK_HEADER.unpack_from(data)
-            if until > now:
-                found[data[_LOCK_HEADER.size :][:length].decode(errors="replace")] = until
-        return found
+        return self._locked(lambda: self._locks.found(self._clock()))
 
     def close(self) -> None:
         self._file.close()
+        self._claims.close()
+
+    def _locked(self, operation: Callable[[], T]) -> T:
+        try:
+            return self._file.locked(operation)
+        except SharedFileError as error:
+            raise CountersError(str(error)) from error
 
 
-class FileStorage(Storage, MovingWindowSupport):
-    """The windows of a file of counters, as a storage of `limits` for its moving window."""
+class _Records:
+    """Records of bytes by keys, in a table of the file."""
 
-    STORAGE_SCHEME = None
+    _HEADER = struct.Struct("<IH")
 
-    def __init__(self, file: SharedFile, clock: Callable[[], float]) -> None:
-        super().__init__()
+    def __init__(self, file: SharedFile, offset: int, buckets: int, size: int) -> None:
+        self.table = DigestTable(file, buckets, offset)
         self._file = file
-        self._clock = clock
-        self._table = DigestTable(file, _WINDOW_BUCKETS, _WINDOWS_AT)
+        self._data_at = offset + DigestTable.size(buckets)
+        self._size = self._HEADER.size + size
 
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return CountersError
+    @classmethod
+    def size(cls, buckets: int, size: int) -> int:
+        """The bytes of so many buckets with records of this size."""
+        return DigestTable.size(buckets) + buckets * PLACES * (cls._HEADER.size + size)
 
-    def hit_all(self, hits: Sequence[Hit]) -> list[Decision]:
-        """Counts a call under several limits, or under none of them when one has no room."""
-        keys = [(limit, digest_of(limit.key_for(key))) for limit, key in hits]
+    def read(self, number: int) -> bytes:
+        """A record; empty where it is not whole."""
+        data = self._file.read(self._data_at + number * self._size, self._size)
+        checksum, length = self._HEADER.unpack_from(data)
+        content = data[self._HEADER.size :][:length]
+        return content if zlib.crc32(content) == checksum else b""
 
-        def count() -> list[Decision]:
-            now = self._clock()
-            windows = [(limit, *self._open(digest, limit.get_expiry(), now)) for limit, digest in keys]
-            decisions = decide([(limit, window) for limit, _, window in windows], now)
-            if all(decision.allowed for decision in decisions):
-                for _, number, window in windows:
-                    self._save(number, window)
-            return decisions
+    def write(self, number: int, content: bytes) -> None:
+        header = self._HEADER.pack(zlib.crc32(content), len(content))
+        self._file.write(self._data_at + number * self._size, header + content)
 
-        return _locked(self._file, count)
 
-    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        digest = digest_of(key)
+class _Windows:
+    """The windows of one group."""
 
-        def acquire() -> bool:
-            now = self._clock()
-            number, window = self._open(digest, expiry, now)
-            window.forget(now, expiry)
-            if window.total + amount > limit:
-                return False
-            for _ in range(amount):
-                window.add(now, grain_of(limit, expiry))
-            self._save(number, window)
-            return True
+    _GRAIN_END = struct.Struct("<d")
+    _SIZE = _GRAIN_END.size + 12 * GRAINS
 
-        return _locked(self._file, acquire)
+    def __init__(self, file: SharedFile, offset: int, buckets: int) -> None:
+        self._records = _Records(file, offset, buckets, self._SIZE)
 
-    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        digest = digest_of(key)
+    @classmethod
+    def size(cls, buckets: int) -> int:
+        return _Records.size(buckets, cls._SIZE)
 
-        def look() -> tuple[float, int]:
-            now = self._clock()
-            window = self._open(digest, expiry, now)[1]
-            window.forget(now, expiry)
-            return (window.times[0] if window.times else now), window.total
-
-        return _locked(self._file, look)
+    def hit_all(self, keys: Sequence[tuple[limits.RateLimitItem, bytes]], now: float) -> list[Decision]:
+        windows = [(limit, *self._open(digest, limit.get_expiry(), now)) for limit, digest in keys]
+        decisions = decide([(limit, window) for limit, _, window in windows], now)
+        if all(decision.allowed for decision in decisions):
+            for _, number, window in windows:
+                self._save(number, window)
+        return decisions
 
     def _open(self, digest: bytes, seconds: float, now: float) -> tuple[int, Window]:
         """The number and the window of a key, which has both from then on."""
-        place = self._table.find(digest, now)
+        table = self._records.table
+        place = table.find(digest, now)
         if place.until < now + seconds:
             if not place.found:
                 self._save(place.number, Window())
             # A quarter longer than needed, so that not every call writes it.
-            self._table.keep(digest, place, now + seconds * 1.25)
+            table.keep(digest, place, now, now + seconds * 1.25)
         return place.number, self._load(place.number)
 
     def _load(self, number: int) -> Window:
-        data = self._file.read(_WINDOW_DATA_AT + number * _WINDOW, _WINDOW)
-        grain_end, length, checksum = _WINDOW_HEADER.unpack_from(data)
         window = Window()
-        content = data[_WINDOW_HEADER.size :][: 12 * length]
-        if length <= GRAINS and zlib.crc32(content) == checksum:
-            window.times.frombytes(content[: 8 * length])
-            window.counts.frombytes(content[8 * length :])
+        content = self._records.read(number)
+        if content:
+            (window.grain_end,) = self._GRAIN_END.unpack_from(content)
+            counts_at = self._GRAIN_END.size + (len(content) - self._GRAIN_END.size) // 12 * 8
+            window.times.frombytes(content[self._GRAIN_END.size : counts_at])
+            window.counts.frombytes(content[counts_at:])
             window.total = sum(window.counts)
-            window.grain_end = grain_end
         return window
 
     def _save(self, number: int, window: Window) -> None:
-        content = window.times.tobytes() + window.counts.tobytes()
-        header = _WINDOW_HEADER.pack(window.grain_end, len(window.times), zlib.crc32(content))
-        self._file.write(_WINDOW_DATA_AT + number * _WINDOW, header + content)
+        grain_end = self._GRAIN_END.pack(window.grain_end)
+        self._records.write(number, grain_end + window.times.tobytes() + window.counts.tobytes())
 
-    def clear(self, key: str) -> None:
-        digest = digest_of(key)
-        _locked(self._file, lambda: self._save(self._open(digest, 0, self._clock())[0], Window()))
 
-    def check(self) -> bool:
-        try:
-            _locked(self._file, lambda: None)
-        except CountersError:
-            return False
-        return True
+class _Locks:
+    """Who is locked out."""
 
-    def reset(self) -> None:
-        _locked(self._file, self._file.reset)
+    _UNTIL = struct.Struct("<d")
+    _BUCKETS = MOST_LOCKS // PLACES
+    _SIZE = 120
 
-    # The interface has them for the strategies of fixed windows, which a rate here never is.
+    def __init__(self, file: SharedFile, offset: int) -> None:
+        self._records = _Records(file, offset, self._BUCKETS, self._SIZE)
 
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        raise NotImplementedError("this storage has moving windows only")
+    @classmethod
+    def size(cls) -> int:
+        return _Records.size(cls._BUCKETS, cls._SIZE)
 
-    def get(self, key: str) -> int:
-        raise NotImplementedError("this storage has moving windows only")
+    def lock(self, key: str, now: float, seconds: float) -> None:
+        digest, until = digest_of(key), now + seconds
+        place = self._records.table.find(digest, now, displacing=True)
+        self._records.write(place.number, (self._UNTIL.pack(until) + key.encode())[: self._SIZE])
+        self._records.table.keep(digest, place, now, until)
 
-    def get_expiry(self, key: str) -> float:
-        raise NotImplementedError("this storage has moving windows only")
+    def found(self, now: float) -> dict[str, float]:
+        """Who is locked out at this time, until when."""
+        found = {}
+        for number in self._records.table.kept(now):
+            content = self._records.read(number)
+            if content and (until := self._UNTIL.unpack_from(content)[0]) > now:
+                found[content[self._UNTIL.size :].decode(errors="replace")] = until
+        return found

@@ -22,7 +22,18 @@ from functools import lru_cache
 from limits import RateLimitItem
 
 from apizen.exception import ApiException, ApiSysExceptions
-from apizen.governance.counters import Counters, CountersError, Outcome, begun, caller_of, outcome_of
+from apizen.governance.counters import (
+    Counters,
+    CountersError,
+    CountersFull,
+    Decision,
+    Group,
+    Outcome,
+    begun,
+    caller_of,
+    network_of,
+    outcome_of,
+)
 from apizen.governance.rate import parse_rate
 from apizen.quiet import Seldom
 
@@ -41,12 +52,18 @@ def _caller(key: str) -> str:
     return _ADDRESS + caller_of(key.removeprefix(_ADDRESS)) if key.startswith(_ADDRESS) else key
 
 
+def _network(caller: str) -> str:
+    """The key of a caller's wider network."""
+    return _ADDRESS + network_of(caller.removeprefix(_ADDRESS)) if caller.startswith(_ADDRESS) else caller
+
+
 class Lockout:
     """Who is locked out: by an address, ``address:192.0.2.7``, or an app, ``app:12345678``.
 
     ``limit`` failures, as ``20/minute``, lock a caller out for ``seconds``; an empty limit locks nobody out.
     An IPv6 network of 64 bits is one caller. An unknown address, ``address:``, is none: it would lock out all
-    whose address is unknown. While the store fails, failures are not counted.
+    whose address is unknown. Where the store has no place for one more caller, its failures count for its network,
+    of IPv6 48 bits, of IPv4 24, and that is locked out. While the store fails, failures are not counted.
     """
 
     def __init__(self, counters: Counters, limit: str, seconds: float) -> None:
@@ -64,7 +81,8 @@ class Lockout:
         now = time.time()
         if now >= self._next_end:
             self._keep(self._locked, now)
-        until = max((self._locked.get(_caller(key), 0.0) for key in keys), default=0.0)
+        callers = [_caller(key) for key in keys]
+        until = max((self._locked.get(each, 0.0) for each in (*callers, *map(_network, callers))), default=0.0)
         if until > now:
             raise self._refusal(until - now)
 
@@ -82,16 +100,24 @@ class Lockout:
         exceeded = False
         for caller in callers:
             try:
-                decision = await outcome_of(self._counters.hit(limit, f"lockout:{caller}"))
+                counted, decision = await self._hit(limit, caller)
                 if decision.remaining == 0:
-                    self._lock(caller)
-                    await outcome_of(self._counters.lock(caller, self._seconds))
+                    self._lock(counted)
+                    await outcome_of(self._counters.lock(counted, self._seconds))
             except CountersError as error:
                 self._seldom.warning("the store of lock-outs fails, failed calls are not counted: %s", error)
             else:
                 exceeded = exceeded or not decision.allowed
         if exceeded:
             raise self._refusal(self._seconds)
+
+    async def _hit(self, limit: RateLimitItem, caller: str) -> tuple[str, Decision]:
+        """Counts a failure; says for whom."""
+        try:
+            return caller, await outcome_of(self._counters.hit(limit, f"lockout:{caller}", Group.FAILED))
+        except CountersFull:
+            network = _network(caller)
+            return network, await outcome_of(self._counters.hit(limit, f"lockout:{network}", Group.FAILED_NETWORKS))
 
     async def watch(self) -> None:
         """Learns twice a second whom other processes locked out. Ends at once where no others are."""

@@ -4,6 +4,9 @@ A method's limit counts each caller by itself, an app by its app_key, else an ad
 method together. The total counts a caller's calls to all methods. An app with a rate of its own has that
 instead of the total. A call that one limit refuses does not count under the other.
 
+Where the store has no place for one more address, that address counts as its network, which shares one limit;
+apps have places of their own.
+
 Every answer of a limited method tells what is left (draft-ietf-httpapi-ratelimit-headers-11)::
 
     RateLimit-Policy: "method";q=100;w=60, "total";q=1000;w=60
@@ -22,7 +25,17 @@ from typing import NamedTuple
 import limits
 
 from apizen.exception import ApiException, ApiSysExceptions
-from apizen.governance.counters import Counters, CountersError, Decision, Hit, Outcome, caller_of
+from apizen.governance.counters import (
+    Counters,
+    CountersError,
+    CountersFull,
+    Decision,
+    Group,
+    Hit,
+    Outcome,
+    caller_of,
+    network_of,
+)
 from apizen.guard import Admission, Guard
 from apizen.quiet import Seldom
 
@@ -145,10 +158,8 @@ class Rates:
         rules = self._rules_of(rate, admission.app_rate)
         if not rules.rules:
             return None
-        key, address = admission.app_key, admission.address
-        hits = rules.hits(f"app:{key}" if key else f"address:{caller_of(address)}", admission.method)
         try:
-            decisions = self._counters.hit_all(hits)
+            decisions = self._hit(rules, admission)
         except CountersError as error:
             self._failed(error)
             return None
@@ -156,6 +167,16 @@ class Rates:
             rules.answer(admission, decisions)
             return None
         return self._answer_later(rules, admission, decisions)
+
+    def _hit(self, rules: _Rules, admission: Admission) -> Outcome[list[Decision]]:
+        key, method = admission.app_key, admission.method
+        if key:
+            return self._counters.hit_all(rules.hits(f"app:{key}", method), Group.APPS)
+        caller = caller_of(admission.address)
+        try:
+            return self._counters.hit_all(rules.hits(f"address:{caller}", method))
+        except CountersFull:
+            return self._counters.hit_all(rules.hits(f"address:{network_of(caller)}", method), Group.NETWORKS)
 
     async def _answer_later(self, rules: _Rules, admission: Admission, pending: Awaitable[list[Decision]]) -> None:
         try:

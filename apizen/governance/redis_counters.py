@@ -5,8 +5,10 @@ once instead of waiting one after the other; then one of them tries again while 
 answer that is an error, as for a key of another type, fails that call only.
 
 What belongs together is one script, which Redis runs as a whole and by its own clock, so machines whose
-clocks differ count alike. All keys begin with ``apizen:``. Redis must not evict them (``maxmemory-policy
-noeviction``, the default): a replay could pass.
+clocks differ count alike. All keys begin with ``apizen:`` and end by themselves: a window when its caller was idle
+for it, a claim after its time. There is no table that could be full, but Redis' memory may be. It must not evict
+keys (``maxmemory-policy noeviction``, the default), a replay could pass; so it answers with an error, and the
+store fails as when Redis is away.
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from apizen.governance.counters import CountersError, Decision, Hit
+from apizen.governance.counters import MOST_LOCKS, CountersError, Decision, Group, Hit
 from apizen.governance.digest_table import digest_of
 from apizen.governance.window import GRAINS, grain_of
 
@@ -33,7 +35,6 @@ __all__ = ["RedisCounters"]
 _SECONDS_OF_WAITING = 1.0
 _SECONDS_OF_REST = 1.0
 _CONNECTIONS = 32
-_MOST_LOCKS = 8192
 
 # A window is kept as {end of grain, time, count, time, count, …}: the window module in Lua.
 _HIT = f"""
@@ -94,11 +95,10 @@ _LOCK = f"""
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-if redis.call('ZCARD', KEYS[1]) >= {_MOST_LOCKS} and not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
-    return 0
+if redis.call('ZCARD', KEYS[1]) >= {MOST_LOCKS} and not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+    redis.call('ZPOPMIN', KEYS[1])
 end
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-return 1
 """
 
 _LOCKS = """
@@ -135,11 +135,12 @@ class RedisCounters:
         self._locks = self._redis.register_script(_LOCKS)
         self._rests_until = 0.0
         self._trying = False
+        self.times_full = 0
 
-    async def hit(self, limit: limits.RateLimitItem, key: str) -> Decision:
-        return (await self.hit_all(((limit, key),)))[0]
+    async def hit(self, limit: limits.RateLimitItem, key: str, group: Group = Group.ADDRESSES) -> Decision:
+        return (await self.hit_all(((limit, key),), group))[0]
 
-    async def hit_all(self, hits: Sequence[Hit]) -> list[Decision]:
+    async def hit_all(self, hits: Sequence[Hit], group: Group = Group.ADDRESSES) -> list[Decision]:
         keys = [f"apizen:window:{digest_of(limit.key_for(key)).hex()}" for limit, key in hits]
         arguments: list[float] = []
         for limit, _ in hits:
@@ -160,8 +161,7 @@ class RedisCounters:
         return bool(await self._ask(lambda: self._claim(names, [milliseconds])))
 
     async def lock(self, key: str, seconds: float) -> None:
-        if not await self._ask(lambda: self._lock(["apizen:locks"], [key, seconds])):
-            raise CountersError(f"{_MOST_LOCKS} callers are locked out already")
+        await self._ask(lambda: self._lock(["apizen:locks"], [key, seconds]))
 
     async def locks(self) -> Mapping[str, float]:
         found = iter(await self._ask(lambda: self._locks(["apizen:locks"])))
@@ -184,6 +184,7 @@ class RedisCounters:
         except (RedisError, OSError) as error:
             silent = isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError))
             self._rests_until = time.monotonic() + _SECONDS_OF_REST if silent else 0.0
+            self.times_full += isinstance(error, OutOfMemoryError)
             raise CountersError(f"Redis: {type(error).__name__}: {error}") from error
         finally:
             if failed_before:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
+import limits
 import pytest
 
 from apizen.application import make_app
+from apizen.governance.counters import COUNTED_CALLERS, CountersFull, Group, places_of
 from apizen.settings import Settings, SettingsError
 from tests.support import registry_of, serving
 
+MINUTE = limits.parse("3/minute")
 RATE = "a rate is written as 100/minute or 5/10 seconds, with second, minute, hour or day"
 
 
@@ -84,11 +88,30 @@ def test_entry_with_a_problem(entry: dict[str, Any], reason: str) -> None:
         ({"access_log": ""}, r"access_log must be stdout, off or the name of a file, not ''"),
         ({"data": ""}, r"data must be the name of a folder"),
         ({"workers": 0}, r"workers must be at least 1, not 0"),
+        ({"counted_callers": 1023}, r"counted_callers must be at least 1024, not 1023"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], reason: str) -> None:
     with pytest.raises(SettingsError, match=reason):
         app_of({"auth": "sign"}, **settings)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_counters_have_as_many_places_as_the_setting_says(tmp_path: Path, workers: int) -> None:
+    app = app_of({"auth": "sign"}, data=str(tmp_path), workers=workers, counted_callers=1024)
+    [control] = [service for service in app.services if type(service).__name__ == "Control"]
+    counters = control._counters
+    assert control.times_full() == 0
+    for group in Group:
+        counted = 0
+        with contextlib.suppress(CountersFull):
+            while counted <= places_of(1024)[group]:
+                counters.hit(MINUTE, str(counted), group)
+                counted += 1
+        assert places_of(1024)[group] / 2 < counted <= places_of(1024)[group]
+    assert control.times_full() == len(Group)
+    counters.close()
+    assert Settings().counted_callers == COUNTED_CALLERS
 
 
 def test_what_is_off_costs_nothing(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 import asyncio
 import contextlib
-import errno
 import fcntl
 import mmap
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -13,13 +13,23 @@ from pathlib import Path
 
 import limits
 import pytest
-from limits.strategies import MovingWindowRateLimiter
 
-from apizen.governance import counters as counters_module
-from apizen.governance import digest_table
-from apizen.governance.counters import CountersError, Decision, MemoryCounters, begun, caller_of, outcome_of
+from apizen.governance import claims, digest_table, owned_file
+from apizen.governance.counters import (
+    MOST_LOCKS,
+    CountersError,
+    CountersFull,
+    Decision,
+    Group,
+    MemoryCounters,
+    begun,
+    caller_of,
+    network_of,
+    outcome_of,
+    places_of,
+)
 from apizen.governance.file_counters import FileCounters
-from apizen.governance.redis_counters import RedisCounters
+from apizen.governance.redis_counters import _LOCK, RedisCounters
 from tests.apizen.governance.stores import NAMES, store_of
 from tests.services import redis
 
@@ -47,7 +57,7 @@ def stores_with_clock(folder):
     for made in (
         lambda clock: MemoryCounters(clock=clock),
         lambda clock: MemoryCounters(folder / "claims", clock),
-        lambda clock: FileCounters(folder / "counters", clock),
+        lambda clock: FileCounters(folder / "several" / "counters", clock),
     ):
         clock = Clock()
         yield made(clock), clock
@@ -172,7 +182,7 @@ def test_claims_leave_memory_flat():
     counters = MemoryCounters(clock=clock)
     sizes = []
     for window in range(3):
-        for number in range(20_000):
+        for number in range(40_000):
             assert counters.claim(f"{window}:{number}", 600)
         sizes.append(resident())
         clock.now += 601
@@ -180,8 +190,7 @@ def test_claims_leave_memory_flat():
 
 
 def test_claims_full_store_refuses_and_forgets_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(counters_module, "CLAIM_BUCKETS", 1)
-    monkeypatch.setattr("apizen.governance.file_counters.CLAIM_BUCKETS", 1)
+    monkeypatch.setattr(claims, "BUCKETS", 1)
     for counters, clock in stores_with_clock(tmp_path):
         for number in range(digest_table.PLACES):
             assert counters.claim(str(number), 600)
@@ -198,43 +207,101 @@ def test_windows_of_idle_callers_vanish():
     for number in range(10_000):
         counters.hit(MINUTE, str(number))
         counters.hit(WIDE, "busy")
-    assert counters._held == 10_001
+    assert counters._windows[Group.ADDRESSES]._held == 10_001
     for _ in range(100):
         clock.now += 10
         counters.hit(WIDE, "busy")
-    assert counters._held == 1
+    assert counters._windows[Group.ADDRESSES]._held == 1
     assert counters.hit(WIDE, "busy").allowed is False
     for number in range(1000):
         clock.now += 1
         counters.hit(MINUTE, str(number))
-    assert counters._held <= 62
+    assert counters._windows[Group.ADDRESSES]._held <= 62
 
 
-def test_windows_full_store_refuses(monkeypatch):
-    monkeypatch.setattr(counters_module, "MOST_WINDOWS", 100)
+def small_stores(folder):
+    """The stores that have tables, with places for a few callers."""
     clock = Clock()
-    counters = MemoryCounters(clock=clock)
-    for number in range(100):
-        counters.hit(MINUTE, str(number))
-    with pytest.raises(CountersError, match="100 callers are counted already"):
-        counters.hit(MINUTE, "one more")
-    assert counters.hit(MINUTE, "0").remaining == 1
-    clock.now += 61
-    assert counters.hit(MINUTE, "one more").remaining == 2
-
-
-def test_locks_full_store_refuses(monkeypatch):
-    monkeypatch.setattr(counters_module, "MOST_LOCKS", 2)
+    yield MemoryCounters(clock=clock, callers=256), clock
     clock = Clock()
-    counters = MemoryCounters(clock=clock)
-    counters.lock("a", 10)
-    counters.lock("b", 20)
-    counters.lock("a", 10)
-    with pytest.raises(CountersError):
-        counters.lock("c", 10)
-    clock.now += 11
-    counters.lock("c", 10)
-    assert set(counters.locks()) == {"b", "c"}
+    yield FileCounters(folder / "counters", clock, 256), clock
+
+
+def fill(counters, group, limit=MINUTE):
+    """Counts new callers until there is no place for one more; who has a place, and who has none."""
+    for number in range(1000):
+        try:
+            counters.hit(limit, str(number), group)
+        except CountersFull:
+            return number, str(number)
+    raise AssertionError("there is always a place")
+
+
+FULL = {
+    Group.ADDRESSES: "all places for counted addresses are taken, new ones are counted as networks",
+    Group.NETWORKS: "all places for counted networks are taken",
+    Group.APPS: "all places for counted apps are taken",
+    Group.FAILED: "all places for failed calls of addresses are taken, new ones are counted as networks",
+    Group.FAILED_NETWORKS: "all places for failed calls of networks are taken",
+}
+
+
+@pytest.mark.parametrize("group", Group)
+def test_full_table_takes_nobody_elses_places(group, tmp_path, caplog):
+    for counters, clock in small_stores(tmp_path):
+        caplog.clear()
+        count, refused = fill(counters, group)
+        assert places_of(256)[group] / 2 <= count <= places_of(256)[group]
+        with pytest.raises(CountersFull, match=f"^{FULL[group]}$"):
+            counters.hit_all([(MINUTE, refused)], group)
+        # One line a minute, and each time as a number.
+        assert [record.getMessage() for record in caplog.records] == [f"{FULL[group]}: see the setting counted_callers"]
+        assert counters.times_full == 2
+        # Who has a place keeps it; the others have their own.
+        assert [counters.hit(MINUTE, "0", group).remaining for _ in range(2)] == [1, 0]
+        assert all(counters.hit(MINUTE, refused, other).remaining == 2 for other in Group if other != group)
+        assert counters.claim("a", 600)
+        counters.lock("a", 600)
+        # A place is free again some time after its caller was last counted.
+        clock.now += 76
+        assert counters.hit(MINUTE, refused, group).remaining == 2
+        counters.close()
+
+
+def test_places_follow_from_the_setting(tmp_path):
+    for callers in (1024, 65_536):
+        assert places_of(callers) == [callers, *[callers // 4] * 4]
+        counters = FileCounters(tmp_path / str(callers) / "counters", callers=callers)
+        counters.hit(MINUTE, "a")
+        size = (tmp_path / str(callers) / "counters").stat().st_size
+        assert 1500 * 2 * callers < size < 1600 * 2 * callers + 2_000_000
+        counters.close()
+
+
+def test_other_number_of_places_begins_anew(tmp_path):
+    first = FileCounters(tmp_path / "counters", callers=1024)
+    assert [first.hit(MINUTE, "a").remaining, first.claim("a", 600)] == [2, True]
+    first.lock("a", 600)
+    first.close()
+    second = FileCounters(tmp_path / "counters", callers=2048)
+    assert second.hit(MINUTE, "a").remaining == 2
+    assert second.locks() == {}
+    assert not second.claim("a", 600)
+    second.close()
+
+
+def test_locks_full_the_first_to_end_makes_room(tmp_path, monkeypatch):
+    monkeypatch.setattr("apizen.governance.counters.MOST_LOCKS", digest_table.PLACES)
+    monkeypatch.setattr("apizen.governance.file_counters._Locks._BUCKETS", 1)
+    for counters, clock in stores_with_clock(tmp_path):
+        for number in range(digest_table.PLACES):
+            counters.lock(str(number), 600 if number != 7 else 500)
+        counters.lock("0", 700)
+        assert len(counters.locks()) == digest_table.PLACES
+        counters.lock("one more", 600)
+        assert set(counters.locks()) == {"one more", *map(str, range(digest_table.PLACES))} - {"7"}
+        clock.now += 601
+        assert set(counters.locks()) == {"0"}
 
 
 def test_memory_hit_is_quick():
@@ -247,7 +314,7 @@ def test_memory_hit_is_quick():
     assert (time.perf_counter() - start) / 10_000 < 60e-6
 
 
-# Claims of one process in a file
+# Claims in their file, of one process and of several
 
 CLAIMER = """
 import sys
@@ -301,31 +368,101 @@ def test_claims_of_one_process_after_another(tmp_path):
     MemoryCounters().close()
 
 
-def test_claims_on_a_full_disk_rest_and_come_back(tmp_path, monkeypatch):
-    tries = []
+@pytest.mark.parametrize("order", ["one several one", "several one several"])
+def test_claims_of_another_number_of_processes(tmp_path, order):
+    clock = Clock()
+    known = []
+    for number, kind in enumerate(order.split()):
+        path = tmp_path / ("claims" if kind == "one" else "counters")
+        counters = MemoryCounters(path, clock) if kind == "one" else FileCounters(path, clock)
+        assert not any(counters.claim(key, 600) for key in known)
+        assert counters.claim(str(number), 600)
+        known.append(str(number))
+        counters.close()
 
-    def full(*_):
-        tries.append(1)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    counters = MemoryCounters(tmp_path / "claims")
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "posix_fallocate", full)
-        patch.setattr(counters_module, "_SECONDS_OF_REST", 1000.0)
-        with pytest.raises(CountersError, match="claims: No space left on device"):
-            counters.claim("a", 600)
-        for _ in range(10):
-            with pytest.raises(CountersError, match="could not be used a moment ago"):
-                counters.claim("a", 600)
-    assert len(tries) == 1
-    counters._rests_until = 0.0
-    assert counters.claim("a", 600)
+def test_claims_of_another_server(tmp_path):
+    """Who comes first goes on; who comes later is told."""
+    one, several = MemoryCounters(tmp_path / "claims"), FileCounters(tmp_path / "counters")
+    for first, second in ((one, several), (several, one)):
+        assert first.claim(f"a {first.shared}", 600)
+        with pytest.raises(
+            CountersError, match=r"another process uses .*claims: each server needs its own data folder"
+        ):
+            second.claim("b", 600)
+        assert first.claim(f"c {first.shared}", 600)
+        first.close()
+        second.close()
+
+
+CLAIM_DAMAGES = [
+    lambda path: path.unlink(),
+    lambda path: os.truncate(path, 0),
+    lambda path: os.truncate(path, 8192),
+    lambda path: path.write_bytes(b"what is this" * 1000),
+    lambda path: path.write_bytes(random.Random(5).randbytes(2**20)),
+]
+
+STEADY = """
+import sys
+from pathlib import Path
+from apizen.governance import owned_file
+from apizen.governance.counters import MemoryCounters
+
+owned_file._CHECK_SECONDS = 0.0
+counters = MemoryCounters(Path(sys.argv[1]))
+for line in sys.stdin:
+    print([counters.claim(f'{number} {line}', 600) for number in range(int(sys.argv[2]))].count(True), flush=True)
+"""
+
+
+@pytest.mark.parametrize("damage", CLAIM_DAMAGES)
+def test_claims_file_damaged_while_in_use(tmp_path, damage):
+    """It kills nobody, nothing is forgotten, and the file is whole again: a killed process leaves it all."""
+    path = tmp_path / "claims"
+    process = python(STEADY, path, 300, stdin=subprocess.PIPE)
+
+    def ask(line):
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+        return process.stdout.readline()
+
+    try:
+        assert [ask("before"), ask("before")] == ["300\n", "0\n"]
+        damage(path)
+        assert [ask("before"), ask("after"), ask("before"), ask("after")] == ["0\n", "300\n", "0\n", "0\n"]
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()
+    counters = MemoryCounters(path)
+    assert not any(counters.claim(f"{number} {line}\n", 600) for number in range(300) for line in ("before", "after"))
     counters.close()
+
+
+@pytest.mark.parametrize("damage", CLAIM_DAMAGES)
+def test_claims_file_of_several_damaged_while_in_use(tmp_path, damage, monkeypatch):
+    counters, other = FileCounters(tmp_path / "counters"), FileCounters(tmp_path / "counters")
+    assert [counters.claim("a", 600), other.claim("a", 600)] == [True, False]
+    damage(tmp_path / "claims")
+    monkeypatch.setattr(owned_file, "_CHECK_SECONDS", 0.0)
+
+    def claimed():
+        with contextlib.suppress(CountersError):
+            return counters.claim("b", 600)
+        return False
+
+    until(claimed)
+    until(lambda: not other.claim("b", 600))
+    # Neither who is counted nor who is locked out has anything to do with it.
+    assert counters.hit(MINUTE, "a").remaining == 2
+    counters.close()
+    other.close()
 
 
 def test_claims_without_locks_of_files(tmp_path, monkeypatch):
     """As on Windows: they stay in memory."""
-    monkeypatch.setattr(counters_module, "CAN_OWN", False)
+    monkeypatch.setattr(claims, "CAN_OWN", False)
     monkeypatch.delattr(mmap, "MAP_PRIVATE")
     monkeypatch.delattr(mmap, "MAP_ANONYMOUS")
     counters = MemoryCounters(tmp_path / "claims")
@@ -443,7 +580,6 @@ def test_file_that_another_process_keeps_locked(tmp_path):
             with pytest.raises(CountersError, match="another process keeps it locked"):
                 question()
         assert time.monotonic() - start < 2.5  # not 50 ms each
-        assert not counters.storage.check()
     finally:
         process.communicate()
     assert not counters.claim("a", 600)
@@ -524,26 +660,40 @@ def test_file_is_made_anew(tmp_path, damage):
     assert other.hit(MINUTE, "a").remaining == 1
 
 
-def test_file_garbage_inside(tmp_path):
+@pytest.mark.parametrize("seed", range(3))
+def test_file_garbage_inside(tmp_path, seed):
     path = tmp_path / "counters"
-    counters = FileCounters(path)
+    counters = FileCounters(path, callers=1024)
     for number in range(50):
         counters.hit(MINUTE, str(number))
         counters.lock(str(number), 600)
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(4096)
-        for _ in range(size // 2**20):
-            file.write(os.urandom(2**20))
+        file.write(random.Random(seed).randbytes(size - 4096))
     for number in range(50):
-        with contextlib.suppress(CountersError):
-            decision = counters.hit(MINUTE, str(number))
-            assert 0 <= decision.remaining <= 3
-            assert 0 <= decision.reset <= 60
-        with contextlib.suppress(CountersError):
-            counters.claim(str(number), 600)
-    with contextlib.suppress(CountersError):
-        counters.locks()
+        assert counters.hit(MINUTE, str(number)) == Decision(True, 2, 60)
+    assert counters.locks() == {}
+    counters.lock("a", 600)
+    assert set(counters.locks()) == {"a"}
+
+
+def test_file_garbage_in_records(tmp_path, monkeypatch):
+    """Where the tables are whole and what they point to is not, nothing is believed of it."""
+    monkeypatch.setattr("apizen.governance.file_counters._Records.write", scribble)
+    counters, clock = FileCounters(tmp_path / "counters", Clock()), Clock()
+    counters.hit(MINUTE, "a")
+    counters.lock("a", 600)
+    monkeypatch.undo()
+    assert counters.locks() == {}
+    assert counters.hit(MINUTE, "a") == Decision(True, 2, 60)
+    counters.lock("a", 600)
+    assert counters.locks() == {"a": clock.now + 600}
+
+
+def scribble(records, number, content):
+    garbage = random.Random(number).randbytes(records._size)
+    records._file.write(records._data_at + number * records._size, garbage)
 
 
 def test_file_that_cannot_be_made(tmp_path):
@@ -552,7 +702,6 @@ def test_file_that_cannot_be_made(tmp_path):
     for question in (lambda: counters.hit(MINUTE, "a"), lambda: counters.claim("a", 1), counters.locks):
         with pytest.raises(CountersError, match=r"File exists|Not a directory"):
             question()
-    assert not counters.storage.check()
     counters.close()
 
 
@@ -565,31 +714,6 @@ def test_file_is_private_and_sparse(tmp_path):
     assert found.st_blocks * 512 < 2**20
     counters.close()
     assert counters.hit(MINUTE, "a").remaining == 1
-
-
-def test_file_storage_of_limits(tmp_path):
-    counters = FileCounters(tmp_path / "counters")
-    limiter = MovingWindowRateLimiter(counters.storage)
-    assert [limiter.hit(MINUTE, "a") for _ in range(4)] == [True, True, True, False]
-    assert not limiter.test(MINUTE, "a")
-    assert not limiter.hit(MINUTE, "c", cost=4)
-    assert limiter.hit(MINUTE, "c", cost=3)
-    assert limiter.get_window_stats(MINUTE, "a").remaining == 0
-    assert limiter.get_window_stats(MINUTE, "b").remaining == 3
-    assert limiter.get_window_stats(MINUTE, "a").reset_time == pytest.approx(time.time() + 60, abs=20)
-    assert counters.hit(MINUTE, "a").allowed is False
-    limiter.clear(MINUTE, "a")
-    assert counters.hit(MINUTE, "a").remaining == 2
-    counters.storage.reset()
-    assert counters.hit(MINUTE, "a").remaining == 2
-    assert counters.storage.check()
-    for fixed in (
-        lambda: counters.storage.incr("a", 1),
-        lambda: counters.storage.get("a"),
-        lambda: counters.storage.get_expiry("a"),
-    ):
-        with pytest.raises(NotImplementedError):
-            fixed()
 
 
 # Redis
@@ -747,6 +871,43 @@ def test_redis_keys_have_a_prefix_and_an_end():
     assert all(0 < end <= 62_000 for end in (ends[0], ends[2]))
 
 
+def test_redis_without_memory_left():
+    async def run():
+        counters = RedisCounters(server.url)
+        client = counters._redis
+        assert await counters.claim("a", 600)
+        await client.config_set("maxmemory", 1)
+        for question in (lambda: counters.claim("b", 60), lambda: counters.hit(MINUTE, "a")):
+            with pytest.raises(CountersError, match="Redis: OutOfMemoryError: "):
+                await question()
+        assert counters.times_full == 2
+        # Of lock-outs there are never many: Redis still takes them.
+        await counters.lock("a", 60)
+        assert set(await counters.locks()) == {"a"}
+        await client.config_set("maxmemory", 0)
+        # Nothing was forgotten for it.
+        assert not await counters.claim("a", 600)
+        assert await counters.hit(MINUTE, "a", Group.APPS) == Decision(True, 2, 60)
+        await counters.close()
+
+    with redis() as server:
+        asyncio.run(run())
+
+
+def test_redis_locks_full_the_first_to_end_makes_room():
+    async def run():
+        counters = RedisCounters(server.url)
+        counters._lock = counters._redis.register_script(_LOCK.replace(str(MOST_LOCKS), "3"))
+        for name, seconds in (("a", 600), ("b", 500), ("c", 700), ("a", 650), ("d", 400), ("e", 300)):
+            await counters.lock(name, seconds)
+        found = await counters.locks()
+        await counters.close()
+        return set(found)
+
+    with redis() as server:
+        assert asyncio.run(run()) == {"a", "c", "e"}
+
+
 @pytest.mark.parametrize("url", ["", "http://localhost", "localhost:6379", "redis://localhost:port/0"])
 def test_redis_url(url):
     with pytest.raises(ValueError):
@@ -771,6 +932,22 @@ def test_redis_url(url):
 )
 def test_caller_of(address, caller):
     assert caller_of(address) == caller
+
+
+@pytest.mark.parametrize(
+    ("caller", "network"),
+    [
+        ("192.0.2.7", "192.0.2.0/24"),
+        ("192.0.2.0", "192.0.2.0/24"),
+        ("2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("fe80::/64", "fe80::/48"),
+        ("/run/socket:1", "/run/socket:1"),
+        ("no address", "no address"),
+        ("", ""),
+    ],
+)
+def test_network_of(caller, network):
+    assert network_of(caller) == network
 
 
 def test_begun_store_that_waits_without_saying_so():

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apizen.governance.digest_table import PLACES, DigestTable, MemoryPages, TableFull, digest_of
+from apizen.governance.digest_table import LONGEST, PLACES, DigestTable, MemoryPages, TableFull, digest_of
 
 NOW = 1_000_000
 BUCKET = 0
 
 
 def table_of(buckets: int = 1) -> DigestTable:
-    return DigestTable(MemoryPages.anonymous(DigestTable.size(buckets)), buckets)
+    return DigestTable(MemoryPages(DigestTable.size(buckets)), buckets)
 
 
 def digest(key: bytes, bucket: int = BUCKET) -> bytes:
@@ -78,7 +78,7 @@ def test_key_that_seems_to_stand_across_two_others() -> None:
     table = table_of()
     # All want place 0, then place 1: the first two stand side by side.
     first, second = b"\0\1AAABCD", b"\0\1EFGHIJ"
-    across = (first + second)[4:12]
+    across = (first + (NOW + 600).to_bytes(4, "little") + second)[4:12]
     assert table.claim(digest(first), NOW, NOW + 600)
     assert table.claim(digest(second), NOW, NOW + 600)
     assert table.find(digest(second), NOW).number == table.find(digest(first), NOW).number + 1
@@ -107,8 +107,60 @@ def test_kept() -> None:
     assert sorted(number // PLACES for number in table.kept(NOW + 1)) == [1, 2]
 
 
-@pytest.mark.parametrize(("until", "kept"), [(NOW + 0.1, NOW + 1), (NOW + 1, NOW + 1), (1e12, 2**32 - 1)])
+@pytest.mark.parametrize(("until", "kept"), [(NOW + 0.1, NOW + 1), (NOW + 1, NOW + 1), (1e12, NOW + LONGEST)])
 def test_until_is_never_earlier_than_asked(until: float, kept: int) -> None:
     table = table_of()
     table.claim(digest_of("a"), NOW, until)
     assert table.find(digest_of("a"), NOW) == (table.find(digest_of("a"), NOW).number, True, kept)
+
+
+class CountedPages(MemoryPages):
+    """Pages that keep what was written to them."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.written: list[bytes] = []
+
+    def write(self, offset: int, data: bytes) -> None:
+        super().write(offset, data)
+        self.written.append(data)
+
+
+def test_claim_is_one_write() -> None:
+    pages = CountedPages(DigestTable.size(4))
+    table = DigestTable(pages, 4)
+    assert [table.claim(digest_of("a"), NOW, NOW + 600) for _ in range(3)] == [True, False, False]
+    assert pages.written == [digest_of("a")[:8] + (NOW + 600).to_bytes(4, "little")]
+
+
+def test_garbage_takes_no_places() -> None:
+    """Of random times a tenth lies in the past and a 64th where it could be; all others were never written."""
+    pages = MemoryPages(DigestTable.size(8))
+    pages.write(0, random.Random(3).randbytes(DigestTable.size(8)))
+    table = DigestTable(pages, 8)
+    now = 1_800_000_000
+    assert len(list(table.kept(now))) < 8 * PLACES / 20
+    names = [digest(key, number % 8) for number, key in enumerate(keys(8 * PLACES * 3 // 4))]
+    assert all(table.claim(name, now, now + 600) for name in names)
+    assert not any(table.claim(name, now, now + 600) for name in names)
+
+
+def test_clock_set_back_by_years() -> None:
+    table = table_of()
+    assert all(table.claim(digest(key), NOW + 3 * LONGEST, NOW + 3 * LONGEST + 600) for key in keys(PLACES))
+    assert table.claim(digest(next(keys(1))), NOW, NOW + 600)
+    assert table.claim(digest(b"one more"), NOW, NOW + 600)
+
+
+def test_displacing() -> None:
+    table = table_of()
+    taken = [digest(key) for key in keys(PLACES)]
+    for number, name in enumerate(taken):
+        table.claim(name, NOW, NOW + 600 - number)
+    place = table.find(digest(b"one more"), NOW, displacing=True)
+    assert (place.found, place.until) == (False, 0)
+    table.keep(digest(b"one more"), place, NOW, NOW + 900)
+    assert table.find(digest(b"one more"), NOW).found
+    assert all(table.find(name, NOW).found for name in taken[:-1])
+    assert not table.find(taken[-1], NOW, displacing=True).found
+    assert table.find(taken[0], NOW, displacing=True).found

@@ -23,7 +23,7 @@ class Broken(MemoryCounters):
 
     shared = True
 
-    def hit(self, limit, key):
+    def hit(self, limit, key, group):
         raise CountersError("no such host")
 
     def locks(self):
@@ -182,13 +182,44 @@ def test_store_fails(caplog):
     ]
 
 
-def test_store_is_full_the_process_still_locks_out(caplog, monkeypatch):
+def test_all_places_for_lock_outs_are_taken(monkeypatch, caplog):
     monkeypatch.setattr("apizen.governance.counters.MOST_LOCKS", 1)
-    lockout = Lockout(MemoryCounters(), "1/minute", 300)
+    counters = MemoryCounters()
+    lockout = Lockout(counters, "1/minute", 300)
     assert [fail(lockout, "app:1"), fail(lockout, "app:2")] == [None, None]
     assert refused(lockout, "app:1")
     assert refused(lockout, "app:2")
-    assert len(caplog.records) == 1
+    assert set(counters.locks()) == {"app:2"}
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("flood", "member", "others"),
+    [
+        ("2001:db8:a:{:x}::1", "2001:db8:1:f{:03x}::1", ["2001:db8:2::1", "192.0.2.1"]),
+        ("10.{}.{}.1", "192.0.2.{}", ["192.0.3.1", "2001:db8::1"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["memory", "file"])
+def test_many_addresses_can_not_end_lock_outs(name, flood, member, others, tmp_path, caplog):
+    """Failures of a few hundred addresses take all places: the next failures lock their network out."""
+    made = {"memory": lambda: MemoryCounters(callers=256), "file": lambda: FileCounters(tmp_path / "c", callers=256)}
+    counters = made[name]()
+    lockout = Lockout(counters, "3/minute", 300)
+    for number in range(300):
+        if counters.times_full:
+            break
+        fail(lockout, "address:" + flood.format(number, number))
+    assert counters.times_full == 1
+    # Each of them is new, and fails once.
+    failures = [fail(lockout, "address:" + member.format(number)) for number in range(2, 9)]
+    assert [error and error.err_code for error in failures] == [None] * 3 + [1002] * 4
+    assert refused(lockout, "address:" + member.format(200)).err_code == 1002
+    assert not any(refused(lockout, f"address:{other}") for other in others)
+    assert [record.getMessage().split(",")[0] for record in caplog.records] == [
+        "all places for failed calls of addresses are taken"
+    ]
+    counters.close()
 
 
 def test_watch_of_memory_ends():

@@ -23,7 +23,7 @@ class Clock:
 class Broken(MemoryCounters):
     """A store that fails."""
 
-    def hit_all(self, hits):
+    def hit_all(self, hits, group=None):
         raise CountersError("no such host")
 
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from apizen.gateway import Gateway
 from apizen.governance.address import Networks
 from apizen.governance.apps import Apps
-from apizen.governance.counters import CountersError, Decision, MemoryCounters
+from apizen.governance.counters import CountersError, Decision, Group, MemoryCounters
 from apizen.governance.database import Database
 from apizen.governance.directory import Directory
 from apizen.governance.lockout import Lockout
@@ -66,8 +66,8 @@ class Later:
         await asyncio.sleep(next(NUMBERS) % 7 / 1000)
         return self.store.claim_all(keys, seconds)
 
-    async def hit(self, limit: limits.RateLimitItem, key: str) -> Decision:
-        return self.store.hit(limit, key)
+    async def hit(self, limit: limits.RateLimitItem, key: str, group: Group) -> Decision:
+        return self.store.hit(limit, key, group)
 
     async def lock(self, key: str, seconds: float) -> None:
         self.store.lock(key, seconds)
@@ -81,7 +81,7 @@ class Broken:
     def claim_all(self, keys: Sequence[str], seconds: float) -> Any:
         raise CountersError("nobody there")
 
-    def hit(self, limit: limits.RateLimitItem, key: str) -> Any:
+    def hit(self, limit: limits.RateLimitItem, key: str, group: Group) -> Any:
         raise CountersError("nobody there")
 
 
@@ -91,8 +91,8 @@ class BrokenLater(Broken):
     async def claim_all(self, keys: Sequence[str], seconds: float) -> Any:
         return Broken.claim_all(self, keys, seconds)
 
-    async def hit(self, limit: limits.RateLimitItem, key: str) -> Any:
-        return Broken.hit(self, limit, key)
+    async def hit(self, limit: limits.RateLimitItem, key: str, group: Group) -> Any:
+        return Broken.hit(self, limit, key, group)
 
 
 class Shop:
