@@ -66,7 +66,7 @@ def make_app(
         max_body=settings.max_body,
     )
     connections = Connections(room_for_connections(settings.max_connections, settings.threads, descriptor_limit()))
-    observation = Observation(settings, gateway, runner, connections, control.address_of)
+    observation = Observation(settings, gateway, runner, connections, control.address_of, control.times_full)
     application = Application(
         [
             *handlers,

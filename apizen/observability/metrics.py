@@ -31,7 +31,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from apizen.exception import SUCCESS_CODE, declared_errors
 from apizen.message import Call
 
-__all__ = ["Gauge", "Metrics"]
+__all__ = ["Gauge", "Metrics", "Total"]
 
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _BUCKETS = len(_BOUNDS) + 1
@@ -55,6 +55,14 @@ class Gauge(NamedTuple):
     read: Callable[[], float]
 
 
+class Total(NamedTuple):
+    """A number that only goes up, of one process, from 0 on; the sum over the processes is shown."""
+
+    name: str
+    help: str
+    read: Callable[[], float]
+
+
 class Metrics:
     """Counts calls by version, method and code. ``methods`` are the registered ones; a call of anything else
     counts as method ``-``, since a client may ask for any number of names.
@@ -62,15 +70,25 @@ class Metrics:
     Make it before the workers are forked, ``workers`` of them. Each calls `begin`, and runs `watch`.
     """
 
-    def __init__(self, methods: Iterable[tuple[str, str]], gauges: Sequence[Gauge] = (), workers: int = 1) -> None:
+    def __init__(
+        self,
+        methods: Iterable[tuple[str, str]],
+        gauges: Sequence[Gauge] = (),
+        workers: int = 1,
+        totals: Sequence[Total] = (),
+    ) -> None:
         self._names = [_UNKNOWN, *sorted(set(methods))]
         self._gauges = tuple(gauges)
+        self._totals = tuple(totals)
+        self._published = [0.0] * len(totals)
         # A code that is declared later counts in the first column.
         self._codes = ["-", *map(str, [SUCCESS_CODE, *(error.err_code for error in declared_errors())])]
         self._column = {int(code): column for column, code in enumerate(self._codes) if column}
         self._width = len(self._codes) + _BUCKETS + 1
         self._row = {name: number * self._width for number, name in enumerate(self._names)}
-        size = len(self._names) * self._width + len(self._gauges)
+        self._gauges_at = len(self._names) * self._width
+        self._totals_at = self._gauges_at + len(self._gauges)
+        size = self._totals_at + len(self._totals)
         memory = memoryview(mmap.mmap(-1, 8 * size * workers)).cast("d")
         self._parts = [memory[size * worker : size * (worker + 1)] for worker in range(workers)]
         self._mine = self._parts[0]
@@ -91,12 +109,17 @@ class Metrics:
         mine[row + _BUCKETS] += seconds
 
     def publish(self) -> None:
-        """Shows this process's gauges to the other workers."""
-        for place, gauge in enumerate(self._gauges, len(self._names) * self._width):
+        """Shows this process's gauges and totals to the other workers."""
+        for place, gauge in enumerate(self._gauges, self._gauges_at):
             self._mine[place] = gauge.read()
+        # Added: what the worker counted that had this part before stays.
+        for place, total in enumerate(self._totals):
+            now = total.read()
+            self._mine[self._totals_at + place] += now - self._published[place]
+            self._published[place] = now
 
     async def watch(self) -> None:
-        """Publishes the gauges, again and again."""
+        """Publishes them, again and again."""
         while True:
             self.publish()
             await asyncio.sleep(_PUBLISHING_SECONDS)
@@ -111,13 +134,15 @@ class Metrics:
 
     def _families(self) -> Iterator[Metric]:
         totals = [sum(column) for column in zip(*(part.tolist() for part in self._parts), strict=True)]
-        rows = [totals[row : row + self._width] for row in range(0, len(self._names) * self._width, self._width)]
+        rows = [totals[row : row + self._width] for row in range(0, self._gauges_at, self._width)]
         yield self._calls(rows)
         yield self._seconds(rows)
         for name, (code, explanation) in _REFUSALS.items():
             yield CounterMetricFamily(name, explanation, sum(row[self._column[code]] for row in rows))
-        for gauge, value in zip(self._gauges, totals[len(rows) * self._width :], strict=True):
+        for gauge, value in zip(self._gauges, totals[self._gauges_at : self._totals_at], strict=True):
             yield GaugeMetricFamily(gauge.name, gauge.help, value)
+        for total, value in zip(self._totals, totals[self._totals_at :], strict=True):
+            yield CounterMetricFamily(total.name, total.help, value)
 
     def _calls(self, rows: list[list[float]]) -> Metric:
         family = CounterMetricFamily("apizen_calls", "Calls answered", labels=["version", "method", "code"])

@@ -33,7 +33,8 @@ class Observation(Service):
     """The log and the metrics, each None where the settings want none.
 
     Made before the workers are forked; a worker's own part begins with `start`. ``address_of`` finds the address
-    of a request's caller. Raises `SettingsError` where the log can't be opened.
+    of a request's caller, ``times_full`` says how often the counters were full. Raises `SettingsError` where the log
+    can't be opened.
     """
 
     def __init__(
@@ -43,10 +44,11 @@ class Observation(Service):
         runner: Runner,
         connections: Connections,
         address_of: Callable[[Request], str] = attrgetter("peer"),
+        times_full: Callable[[], int] = lambda: 0,
     ) -> None:
         self._address_of = address_of
         self.journal = _journal(settings)
-        self.metrics = _metrics(settings, gateway, runner, connections)
+        self.metrics = _metrics(settings, gateway, runner, connections, times_full)
         self._handler: logging.Handler | None = None
         self._publishing: asyncio.Task[None] | None = None
 
@@ -104,10 +106,12 @@ def _journal(settings: Settings) -> Journal | None:
         raise SettingsError(f"the access log {path} can't be opened: {error.strerror}") from error
 
 
-def _metrics(settings: Settings, gateway: Gateway, runner: Runner, connections: Connections) -> Metrics | None:
+def _metrics(
+    settings: Settings, gateway: Gateway, runner: Runner, connections: Connections, times_full: Callable[[], int]
+) -> Metrics | None:
     if not settings.metrics:
         return None
-    from apizen.observability.metrics import Gauge, Metrics
+    from apizen.observability.metrics import Gauge, Metrics, Total
 
     names = [
         (endpoint.version, endpoint.name)
@@ -121,4 +125,5 @@ def _metrics(settings: Settings, gateway: Gateway, runner: Runner, connections: 
         Gauge("apizen_connections", "Open connections", lambda: len(connections)),
         Gauge("apizen_threads_overrun", "Threads stuck in a call whose time is up", lambda: runner.overrun),
     ]
-    return Metrics(names, gauges, settings.workers)
+    full = Total("apizen_counters_full", "Times that there was no place in which to count a caller", times_full)
+    return Metrics(names, gauges, settings.workers, [full])

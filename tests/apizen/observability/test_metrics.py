@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from apizen.message import Call
-from apizen.observability.metrics import Gauge, Metrics
+from apizen.observability.metrics import Gauge, Metrics, Total
 
 METHODS = [("1.0", "math.add"), ("1.0", "math.sub"), ("1.1", "math.add")]
 
@@ -123,6 +123,25 @@ def test_totals_do_not_go_down_when_a_worker_dies():
     for count in range(1, 4):
         in_worker(metrics, 1, ("1.0", "math.add", 1000))
         assert calls(metrics) == {("1000", "math.add", "1.0"): count}
+
+
+def test_totals_of_all_workers_that_lived():
+    """What is read is a process's own: a worker that is started again begins with 0."""
+    seen = [0.0]
+    metrics = Metrics(METHODS, workers=2, totals=[Total("apizen_seen", "What was seen", lambda: seen[0])])
+    metrics.publish()
+    assert samples(metrics)["apizen_seen_total",] == 0
+    for count in (3.0, 5.0, 2.0):
+        seen[0] = count
+        in_worker(metrics, 1)
+    assert samples(metrics)["apizen_seen_total",] == 10
+    seen[0] = 4.0
+    for _ in range(3):
+        metrics.publish()
+    assert samples(metrics)["apizen_seen_total",] == 14
+    seen[0] = 6.0
+    metrics.publish()
+    assert samples(metrics)["apizen_seen_total",] == 16
 
 
 def test_watch_publishes_gauges():
