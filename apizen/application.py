@@ -8,6 +8,7 @@ from typing import Any
 
 from tornado.web import Application
 
+from apizen.breaker import Breaker
 from apizen.connections import Connections
 from apizen.descriptors import descriptor_limit, room_for_connections
 from apizen.gateway import Gateway
@@ -37,6 +38,8 @@ class App:
     front: Front
     services: tuple[Service, ...] = ()
     connections: Connections = field(default_factory=Connections)
+    #: None where one process serves: nobody would see its end.
+    breaker: Breaker | None = None
 
 
 def make_app(
@@ -52,7 +55,8 @@ def make_app(
     """
     control = Control(settings)
     catalogue = registry.catalogue(settings.timeout, control.guards, settings.max_body)
-    runner = Runner(settings.threads, settings.queue, settings.overrun)
+    breaker = Breaker(catalogue, settings.workers) if settings.workers > 1 else None
+    runner = Runner(settings.threads, settings.queue, settings.overrun, breaker)
     gateway = Gateway(
         catalogue,
         runner,
@@ -64,6 +68,7 @@ def make_app(
         address_of=control.address_of,
         doors=control.doors,
         max_body=settings.max_body,
+        breaker=breaker,
     )
     connections = Connections(room_for_connections(settings.max_connections, settings.threads, descriptor_limit()))
     observation = Observation(settings, gateway, runner, connections, control.address_of, control.times_full)
@@ -78,4 +83,4 @@ def make_app(
         log_function=observation.log,
     )
     front = Front(gateway, application, settings.max_body, observation.observers, control.admit)
-    return App(settings, catalogue, gateway, runner, front, (observation, control, *services), connections)
+    return App(settings, catalogue, gateway, runner, front, (observation, control, *services), connections, breaker)

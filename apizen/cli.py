@@ -78,7 +78,7 @@ def serve(make_app: MakeApp, settings: Settings) -> None:
         if settings.workers > 1:
             for service in app.services:
                 service.prepare()
-            sys.exit(Supervisor(settings.workers, sockets, work, announce).run())
+            sys.exit(Supervisor(settings.workers, sockets, work, announce, app.breaker).run())
         work(announce)
     except StartError as error:
         raise click.ClickException(str(error)) from error

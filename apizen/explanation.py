@@ -190,8 +190,8 @@ EXPLANATIONS = {
     ),
     1030: Explanation(
         "too many calls are waiting",
-        "等待中的调用过多，或服务所依赖的存储不可用。",
-        "Too many calls are waiting, or a store that the service needs does not answer.",
+        "等待中的调用过多，该方法暂时停用，或服务所依赖的存储不可用。",
+        "Too many calls wait, the method is switched off for now, or a store that the service needs does not answer.",
         "稍后重试，并逐次延长间隔。", "Call again later, and wait longer each time.",
         retryable=True,
     ),

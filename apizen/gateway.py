@@ -36,6 +36,7 @@ from typing import Any
 from urllib.parse import quote
 
 from apizen.body_budget import LARGE_BODY
+from apizen.breaker import Breaker
 from apizen.cross_origin import CrossOrigin
 from apizen.document import MAX_WEIGHT
 from apizen.envelope import AnswerTooLarge, Envelope, Reading, Unread, plain
@@ -74,6 +75,7 @@ class Gateway:
     Access-Control-Allow-Origin (empty: no such header), ``debug`` adds the text of an exception to 1017.
     ``address_of`` finds a request's caller, ``doors`` are what each of them must pass. ``max_body`` is the number
     of bytes that a body may have whose method is not known before it is read, ``max_answer`` that of a success.
+    ``breaker`` is the runner's.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Gateway:
         address_of: Callable[[Request], str] = attrgetter("peer"),
         doors: Sequence[Door] = (),
         max_body: int = DEFAULT_MAX_BODY,
+        breaker: Breaker | None = None,
     ) -> None:
         self.catalogue = catalogue
         #: While true every request is answered with 1001.
@@ -105,6 +108,7 @@ class Gateway:
         self._doors = tuple(doors)
         self._max_body = max_body
         self._readers = Readers()
+        self._breaker = breaker
 
     def handle(self, request: Request, exchange: Exchange | None = None) -> Response | Awaitable[Response]:
         """Answers a request, of which ``exchange`` is what `foresee` gave.
@@ -239,6 +243,8 @@ class Gateway:
                 if isinstance(answer, Response):
                     return answer
                 pending = answer
+            elif pending is None and self._breaker is not None:
+                self._breaker.check(endpoint)
             wanted = call if pending is None else lambda: pending
             result = await self._runner.on_loop(endpoint, partial(self._awaitable, exchange, endpoint, wanted))
             exchange.ran = perf_counter() - exchange.admitted - exchange.waited
@@ -249,6 +255,8 @@ class Gateway:
                         endpoint, partial(self._success, exchange, endpoint, result)
                     )
                     return written
+            if self._breaker is not None:
+                return self._breaker.run(endpoint, self._success, exchange, endpoint, result)
             return self._success(exchange, endpoint, result)
         except Exception as error:
             return self._failure(exchange, error)
@@ -267,7 +275,11 @@ class Gateway:
         """The answer of a function that runs here, or what it has left to await."""
         try:
             # In a context of its own: what a function sets is not for the next request of the connection.
-            return contextvars.copy_context().run(self._run, exchange, endpoint, call)
+            run = contextvars.copy_context().run
+            if self._breaker is not None:
+                self._breaker.check(endpoint)
+                return self._breaker.run(endpoint, run, self._run, exchange, endpoint, call)
+            return run(self._run, exchange, endpoint, call)
         except BaseException as error:  # a function may raise anything, SystemExit too
             return self._failure(exchange, error)
 

@@ -23,7 +23,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from apizen.exception import ApiSysExceptions
+from apizen.breaker import Breaker
+from apizen.exception import ApiException, ApiSysExceptions
 from apizen.version import Endpoint
 
 __all__ = ["Runner"]
@@ -60,12 +61,16 @@ class _Job:
 
 
 class Runner:
-    """Runs calls for one event loop. ``threads`` and ``queue_limit`` bound what runs and what waits."""
+    """Runs calls for one event loop. ``threads`` and ``queue_limit`` bound what runs and what waits.
 
-    def __init__(self, threads: int, queue_limit: int, overrun_limit: int) -> None:
+    ``breaker`` is told what runs, and switches off what may not.
+    """
+
+    def __init__(self, threads: int, queue_limit: int, overrun_limit: int, breaker: Breaker | None = None) -> None:
         self._threads = threads
         self._queue_limit = queue_limit
         self._overrun_limit = overrun_limit
+        self._breaker = breaker
         self._lanes: dict[Endpoint, _Lane] = {}
         self._hungry: deque[_Lane] = deque()  # the lanes with waiting jobs, next to be served first
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -77,6 +82,10 @@ class Runner:
     async def on_loop(self, endpoint: Endpoint, call: Call) -> Any:
         """The result of an async function. Raises 1029 after the endpoint's timeout."""
         task = asyncio.ensure_future(_settle(call))
+        breaker = self._breaker
+        if breaker is not None:
+            breaker.mark(endpoint)
+            task.add_done_callback(lambda _: breaker.leave(endpoint))
         # Not asyncio.timeout: a function that swallows its cancellation would hold back the answer.
         try:
             await asyncio.wait({task}, timeout=endpoint.timeout)
@@ -93,8 +102,8 @@ class Runner:
     async def in_thread(self, endpoint: Endpoint, call: Call) -> Any:
         """The result of a plain function.
 
-        Raises 1029 after the endpoint's timeout, waiting included, and 1030 where the queue is full or too
-        many of the method's threads have overrun.
+        Raises 1029 after the endpoint's timeout, waiting included, and 1030 where the queue is full, too
+        many of the method's threads have overrun, or the method is switched off.
         """
         loop = asyncio.get_running_loop()
         lane = self._lanes.get(endpoint)
@@ -140,13 +149,23 @@ class Runner:
         self._waiting += 1
 
     def _start(self, job: _Job) -> None:
-        if self._workers <= self._running + self._overrun and not self._add_worker():
-            job.future.set_exception(ApiSysExceptions.service_busy())
+        try:
+            self._admit(job)
+        except ApiException as error:
+            job.future.set_exception(error)
             return
         job.started = True
         job.lane.running += 1
         self._running += 1
         self._jobs.put(job)
+
+    def _admit(self, job: _Job) -> None:
+        """Sees to it that a thread is there. Raises 1030."""
+        if self._workers <= self._running + self._overrun and not self._add_worker():
+            raise ApiSysExceptions.service_busy
+        if self._breaker is not None:  # asked now: it may have been switched off while the job waited
+            self._breaker.check(job.endpoint)
+            self._breaker.mark(job.endpoint)
 
     def _add_worker(self) -> bool:
         # A daemon: a function that never returns must not keep the process from ending.
@@ -167,6 +186,8 @@ class Runner:
             job.future.get_loop().call_soon_threadsafe(self._on_done, job, result, error)
 
     def _on_done(self, job: _Job, result: Any, error: BaseException | None) -> None:
+        if self._breaker is not None:
+            self._breaker.leave(job.endpoint)
         if job.overrun:
             job.lane.overrun -= 1
             self._overrun -= 1

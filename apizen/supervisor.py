@@ -24,6 +24,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
 
+from apizen.breaker import Breaker
+
 __all__ = ["StartError", "Supervisor", "delay_after", "worker_index"]
 
 logger = logging.getLogger(__name__)
@@ -75,7 +77,7 @@ class Supervisor:
 
     ``work`` is what a worker does: it is called in each with a function that it calls when it serves, and
     raises `StartError` where it can't. ``announce`` is called once in the parent, when every worker serves or
-    has failed to.
+    has failed to. ``breaker`` is asked why a worker died: where it has taken the reason away, the next starts at once.
     """
 
     def __init__(
@@ -84,11 +86,13 @@ class Supervisor:
         sockets: Sequence[socket.socket],
         work: Callable[[Callable[[], None]], object],
         announce: Callable[[], None],
+        breaker: Breaker | None = None,
     ) -> None:
         self._workers = [_Worker(index) for index in range(count)]
         self._sockets = sockets
         self._work = work
         self._announce = announce
+        self._breaker = breaker
         self._announced = False
         self._served = False  # some worker was ready once
         self._reason = ""  # the first that a worker gave for its end
@@ -184,7 +188,14 @@ class Supervisor:
             process, status = os.waitpid(worker.process, os.WNOHANG)
             if process:
                 worker.process = 0
+                self._ask_why(worker)
                 self._on_loss(worker, f"process {process} {_end(os.waitstatus_to_exitcode(status), worker.reason)}")
+
+    def _ask_why(self, lost: _Worker) -> None:
+        if self._deadline is None and self._breaker is not None and self._breaker.blame(lost.index):
+            for worker in self._workers:
+                worker.deaths = 0
+                worker.due = 0.0
 
     def _on_loss(self, worker: _Worker, what: str) -> None:
         """Plans the next start of a worker whose process ended or could not be made."""
@@ -243,12 +254,16 @@ class Supervisor:
             logger.exception("worker %d failed", index)
             self._report(index, f"{type(error).__name__}: {error}")
         finally:
+            if self._breaker is not None:
+                self._breaker.end()
             _flush()
             os._exit(status)  # what the parent registered to be done at its exit is not the worker's to do
 
     def _leave_parent(self, index: int) -> None:
         global _index
         _index = index
+        if self._breaker is not None:
+            self._breaker.begin(index)
         signal.set_wakeup_fd(-1)
         for descriptor in (self._lifeline[1], self._reports[0], *self._wakeup):
             os.close(descriptor)

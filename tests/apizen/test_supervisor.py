@@ -34,12 +34,14 @@ def work(ready):
     starts.write(json.dumps([worker_index(), os.getpid(), time.monotonic()]) + "\\n")
     act(worker_index(), ready)
 
+breaker = None
+
 {act}
 
 count = 2
 listener = socket.create_server(("127.0.0.1", 0))
 try:
-    sys.exit(Supervisor(count, [listener], work, lambda: print("ready", flush=True)).run())
+    sys.exit(Supervisor(count, [listener], work, lambda: print("ready", flush=True), breaker).run())
 except StartError as error:
     sys.exit(f"StartError: {{error}}")
 """
@@ -123,6 +125,34 @@ def test_a_steady_worker_is_started_at_once(keep: Callable[[str], Kept]) -> None
     kept = keep(act)
     assert until(lambda: len(kept.starts()) >= 8)
     assert "in 1 s" not in kept.end(signal.SIGTERM)[1]
+
+
+EXPLAINS = """
+class Breaker:
+    def begin(self, worker): starts.write(json.dumps(["begins", worker, os.getpid()]) + "\\n")
+    def end(self): starts.write(json.dumps(["ends", os.getpid()]) + "\\n")
+    def blame(self, worker): return {explained}
+breaker = Breaker()
+def act(index, ready): ready(); {act} if index else wait()
+"""
+
+
+@pytest.mark.parametrize("explained", [True, False])
+def test_a_death_that_is_explained_delays_nobody(keep: Callable[[str], Kept], explained: bool) -> None:
+    kept = keep(EXPLAINS.format(explained=explained, act="os._exit(7)"))
+    assert until(lambda: len(kept.starts()) >= (20 if explained else 8))
+    log = kept.end(signal.SIGTERM)[1]
+    assert ("the next starts in 1 s" in log) is not explained
+    assert not any(what == "ends" for what, *_ in kept.starts())
+
+
+def test_a_worker_tells_when_it_begins_and_ends(keep: Callable[[str], Kept]) -> None:
+    kept = keep(EXPLAINS.format(explained=False, act="int('seven')"))
+    assert until(lambda: any(what == "ends" for what, *_ in kept.starts()))
+    kept.end(signal.SIGTERM)
+    lines = kept.starts()
+    (ended, *_) = [process for what, process, *_ in lines if what == "ends"]
+    assert ["begins", 1, ended] in lines
 
 
 FAILURES = [
