@@ -6,6 +6,9 @@ from functools import lru_cache
 
 __all__ = ["accepts_xml"]
 
+# Of more nobody makes a choice; a header of commas alone would take the event loop's time.
+_MOST_ITEMS = 100
+
 
 @lru_cache(maxsize=256)
 def accepts_xml(accept: str) -> bool | None:
@@ -18,7 +21,7 @@ def accepts_xml(accept: str) -> bool | None:
     default, JSON.
     """
     quality: dict[str, float] = {}
-    for item in accept.lower().split(","):
+    for item in accept.lower().split(",", _MOST_ITEMS)[:_MOST_ITEMS]:
         name, *parameters = (part.strip() for part in item.split(";"))
         weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
         try:
