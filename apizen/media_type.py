@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from apizen.exception import ApiSysExceptions
 
-__all__ = ["MAX_CONTENT_TYPE", "MediaType", "media_type"]
+__all__ = ["MAX_BOUNDARY", "MAX_CONTENT_TYPE", "MediaType", "media_type"]
 
-#: Characters of a Content-Type.
+#: Characters of a Content-Type, and of a boundary (RFC 2046, 5.1.1): to look for one takes as long as it is.
 MAX_CONTENT_TYPE = 256
+MAX_BOUNDARY = 70
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"  # noqa: S105 (RFC 9110, 5.6.2)
 _TYPE = re.compile(rf"\s*+({_TOKEN}/{_TOKEN})\s*+")
@@ -31,7 +32,7 @@ class MediaType(NamedTuple):
 
 
 def media_type(content_type: str) -> MediaType:
-    """What a Content-Type says. Raises 1024 for one that is longer than any that somebody needs.
+    """What a Content-Type says. Raises 1024 for one that is longer than any that somebody needs, or its boundary.
 
     >>> media_type('multipart/form-data; charset=UTF-8; boundary="a;b"')
     MediaType(name='multipart/form-data', charset='utf-8', boundary='a;b')
@@ -40,7 +41,10 @@ def media_type(content_type: str) -> MediaType:
     """
     if len(content_type) > MAX_CONTENT_TYPE:
         raise ApiSysExceptions.unacceptable_content_type(f"Content-Type 超过 {MAX_CONTENT_TYPE} 个字符")
-    return _parsed(content_type)
+    found = _parsed(content_type)
+    if len(found.boundary) > MAX_BOUNDARY:
+        raise ApiSysExceptions.unacceptable_content_type(f"boundary 超过 {MAX_BOUNDARY} 个字符")
+    return found
 
 
 @lru_cache(maxsize=256)

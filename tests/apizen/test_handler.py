@@ -409,6 +409,18 @@ def test_expect_continue(server: RunningServer) -> None:
     assert codes(received) == [1000]
 
 
+def test_a_long_boundary_is_not_looked_for(server: RunningServer) -> None:
+    def seconds(boundary: str, code: int) -> float:
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        started = time.perf_counter()
+        answer = server.send("POST", "/nothing", b"-" * MAX_BODY, headers)
+        assert answer.meta[0] == code
+        return time.perf_counter() - started
+
+    short = min(seconds("a" + "-" * 69, 1035) for _ in range(3))
+    assert min(seconds("a" + "-" * 150, 1024) for _ in range(3)) < 8 * short
+
+
 def test_client_that_goes_away_disturbs_nobody(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
     for request in (HEAD, POST + b"Content-Length: 100\r\n\r\n{", HEAD.replace(b"=echo", b"=slow") + b"\r\n"):
         with socket.create_connection((HOST, server.port)) as connection:
