@@ -16,11 +16,12 @@ __all__ = ["parse_multipart"]
 
 # RFC 2046, 5.1.1. Quotes, which Tornado would take off, are no part of one either.
 _BOUNDARY = re.compile(r'[^"]{1,70}')
+# As many as Tornado reads.
+_MOST_PARTS = 100
 # Lines and semicolons of a part's header, of which a form needs five.
 _MOST_MARKS = 64
-# More than Tornado reads of one, and more of them.
+# More than Tornado reads of one.
 _LONGEST_HEADER = 20_000
-_MOST_PARTS = 101
 
 
 def parse_multipart(body: bytes, boundary: str) -> list[tuple[str, str | UploadFile]]:
@@ -54,11 +55,13 @@ def parse_multipart(body: bytes, boundary: str) -> list[tuple[str, str | UploadF
 
 
 def _check_headers(body: bytes, delimiter: bytes) -> None:
-    start = body.find(delimiter)
+    start = 0
     for _ in range(_MOST_PARTS):
-        if start == -1:
+        start = body.find(delimiter, start)
+        if start < 0:
             return
         end = body.find(b"\r\n\r\n", start, start + _LONGEST_HEADER)
         if end >= 0 and body.count(b";", start, end) + body.count(b"\n", start, end) > _MOST_MARKS:
             raise ValueError("the header of a part has too many parameters")
-        start = body.find(delimiter, start + len(delimiter))
+        start += len(delimiter)
+    raise ValueError("too many parts")
