@@ -17,11 +17,14 @@ from typing import NamedTuple
 
 import pytest
 
+from apizen import connection, envelope, gateway, multipart, negotiation, server
+from apizen.body_budget import BUDGET, LARGE_BODY
 from apizen.coercion import Mismatch
-from apizen.document import MAX_DEPTH, InvalidDocument, decode
+from apizen.document import MAX_DEPTH, MAX_WEIGHT, InvalidDocument, decode
 from apizen.exception import SUCCESS_CODE, SUCCESS_MESSAGE, ApiException, ApiSysExceptions
-from apizen.multipart import parse_multipart
-from apizen.parameters import MAX_FIELDS, MAX_QUERY
+from apizen.media_type import MAX_BOUNDARY, MAX_CONTENT_TYPE
+from apizen.parameters import MAX_FIELDS, MAX_FORM, MAX_QUERY
+from apizen.readers import MOST_WAITING
 from apizen.schema import converter
 from apizen.settings import CONFIG_VARIABLE, known_variables
 from tests.process import ROOT, Program, run, running
@@ -224,15 +227,37 @@ def test_coercion(readme: str, hint: type) -> None:
             converter(hint).convert(decode(text))
 
 
+MIB = 1024 * 1024
+LIMITS = [
+    ("", [64]),
+    ("", [MAX_QUERY, MAX_FIELDS]),
+    ("Accept", [negotiation._MOST_ITEMS]),
+    ("Content-Type", [MAX_CONTENT_TYPE, MAX_BOUNDARY]),
+    ("", []),
+    ("urlencoded", [MAX_FORM, MAX_FIELDS]),
+    ("multipart", [multipart._MOST_PARTS - 1, multipart._MOST_MARKS]),
+    ("JSON", [MAX_DEPTH, gateway._WEIGHT, MAX_WEIGHT // MIB]),
+    ("", [envelope._DIGITS]),
+    ("", [BUDGET // MIB, LARGE_BODY // 1024]),
+    ("", [2, MOST_WAITING - 2]),
+    ("", [connection._SLOW_RATE // 1024, connection._SLOW_SECONDS, server._BODY_SECONDS]),
+    ("", [64]),
+    ("", [server._IDLE_SECONDS]),
+    ("", [envelope._DIGITS]),
+    ("", []),
+    ("", [connection._STALLED_SECONDS]),
+]
+
+
 @each_readme
 def test_limits(readme: str) -> None:
-    [paragraph] = [paragraph for paragraph in prose_of(readme).split("\n\n") if str(MAX_QUERY) in paragraph]
-    query, form, parts, depth = map(int, re.findall(r"\d+", paragraph))
-    assert (query, form, depth) == (MAX_QUERY, MAX_FIELDS, MAX_DEPTH)
-    part = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
-    assert len(parse_multipart(part * parts + b"--x--\r\n", "x")) == parts
-    with pytest.raises(ValueError, match="too many parts"):
-        parse_multipart(part * (parts + 1) + b"--x--\r\n", "x")
+    section = text_of(readme).split("\n## ")[7]
+    rows = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("|")][2:]
+    assert len(rows) == len(LIMITS) + 2
+    for row, (what, numbers) in zip(rows, LIMITS, strict=False):
+        found = [int(number) for number in re.findall(r"(?<![a-z_])\d+", " ".join(row[1:2]))]
+        assert what in row[0]
+        assert sorted(found) == sorted(numbers), row
 
 
 @each_readme
