@@ -214,7 +214,8 @@ def test_what_is_lost_stands_until_it_is_put_back(loss: str, data: Path, caplog:
         [message] = [message for message in caplog.messages if "put it back, or restart the server" in message]
         assert f"{data}{said}" in message
         assert sizes(data) == left  # nothing was made in its place
-        assert in_fork(lambda: state_of(directory)) == [True, True]  # a worker that is started again
+    assert in_fork(lambda: state_of(directory)) == [True, True]  # a worker that is started again
+    with watching(directory):
         remove(data)
         (data / "newer").rename(data / "apizen.db")
         assert until(lambda: not directory.lost)
