@@ -12,9 +12,10 @@ A parameter that is text goes as it is, None is left out so that the function's 
 goes as its JSON text: ``12``, ``true``, ``["a","b"]``; dates, times, Decimals, UUIDs and enums as in JSON, without the
 quotes. They go as a form, for GET and DELETE in the query string.
 
-What is tried again: once, after 1008, with the server's time in place of a clock that is off; and, a few times, the
-codes of which the catalogue of errors says that the call had no effect and may succeed later, after the time that
-Retry-After says. Each attempt is signed anew. A connection that breaks is not tried again: the call may have run.
+What is tried again: once, after 1008, with the server's time in place of a clock that is off by up to a day; and, a
+few times, the codes of which the catalogue of errors says that the call had no effect and may succeed later, after the
+time that Retry-After says. Each attempt is signed anew. A connection that breaks is not tried again: the call may have
+run.
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ _OWN_SIGNED = frozenset({"app_key", "timestamp", "nonce", "sign_method", "sign"}
 # Seconds before the second and the third attempt, where the answer says nothing else, and the most that it may say.
 _PAUSES = (0.2, 1.0)
 _LONGEST_PAUSE = 10.0
+
+# Seconds by which a clock may be corrected. A wrong time zone is less, and whoever could say more would get
+# signatures that are good at a time of their choice.
+_LONGEST_CORRECTION = 86_400.0
 
 
 class ApiError(Exception):
@@ -110,13 +115,21 @@ class _Caller:
         return [*stamped, ("sign", signature(self._sign_method, self._secret, string_to_sign(stamped)))]
 
     def correct_clock(self, answer: httpx.Response) -> bool:
-        """Goes by the server's clock from now on, where the answer has its time (RFC 9110, 6.6.1)."""
+        """Goes by the server's clock from now on, where the answer has its time (RFC 9110, 6.6.1).
+
+        False where it has none, where it is more than a day off, and where no call has a timestamp.
+        """
+        if not self._app_key:
+            return False
         try:
             date = parsedate_to_datetime(answer.headers.get("Date", ""))
             server_time = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
             return False
-        self._clock_is_off = time.time() - server_time
+        off = time.time() - server_time
+        if abs(off) > _LONGEST_CORRECTION:
+            return False
+        self._clock_is_off = off
         return True
 
 
