@@ -80,10 +80,11 @@ EXPLANATIONS = {
     ),
     1010: Explanation(
         "the signature does not match",
-        "密钥不对、被签名的字符串与所发送的不同，或 sign_method 不被接受。",
-        "The secret is wrong, what was signed is not what was sent, or the sign_method is not accepted.",
-        "核对密钥，以及参数的排序、编码和签名方法。",
-        "Check the secret, the order and encoding of the parameters, and the sign_method.",
+        "密钥不对、被签名的字符串与所发送的不同、sign_method 不被接受，或含有该方法没有的参数。",
+        "The secret is wrong, what was signed is not what was sent, the sign_method is not accepted, "
+        "or a parameter is none of the method's.",
+        "核对密钥，以及参数的名称、排序、编码和签名方法。",
+        "Check the secret, the names, order and encoding of the parameters, and the sign_method.",
     ),
     1011: Explanation(
         "the format is neither json nor xml, or text is not UTF-8",

@@ -416,7 +416,7 @@ def _admit(
     admission = exchange.admission
     if admission is None:
         admission = exchange.admission = Admission(
-            exchange.request, parameters, exchange.address, endpoint.version, endpoint.name
+            exchange.request, parameters, exchange.address, endpoint.version, endpoint.name, endpoint.accepted
         )
         exchange.headers = admission.headers
     else:

@@ -35,19 +35,40 @@ class Admission:
     """One call that asks to be let in.
 
     ``address`` is the caller's, behind trusted proxies too. ``version`` and ``method`` name the endpoint.
+    ``accepted`` are the names that its parameters may have where a guard minds, None for any.
     ``app_key`` is empty until a guard has proved who calls, ``app_rate`` is the rate of that app where it has
     one of its own. ``headers`` are added to the answer, whatever it is. ``beside`` runs in a thread what takes
     long with a large body.
     """
 
-    __slots__ = ("address", "app_key", "app_rate", "beside", "headers", "method", "parameters", "request", "version")
+    __slots__ = (
+        "accepted",
+        "address",
+        "app_key",
+        "app_rate",
+        "beside",
+        "headers",
+        "method",
+        "parameters",
+        "request",
+        "version",
+    )
 
-    def __init__(self, request: Request, parameters: Parameters, address: str, version: str, method: str) -> None:
+    def __init__(
+        self,
+        request: Request,
+        parameters: Parameters,
+        address: str,
+        version: str,
+        method: str,
+        accepted: frozenset[str] | None = None,
+    ) -> None:
         self.request = request
         self.parameters = parameters
         self.address = address
         self.version = version
         self.method = method
+        self.accepted = accepted
         self.app_key = ""
         self.app_rate = ""
         self.headers: list[tuple[str, str]] = []

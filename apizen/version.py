@@ -27,6 +27,8 @@ raw         True sends bytes or text without an envelope; a text    False
 max_body    bytes of the largest body (1028)                        the setting
 auth        ``'sign'`` takes signed calls only                      the setting
 rate        calls of one caller, as ``'100/minute'``; None for any  the setting
+extra       True lets a signed call have parameters that the        False
+            function does not take; without it they are 1010
 =========== ======================================================= ====================
 
 `Registry.catalogue` compiles all of it once. What is wrong with an entry stands in `Catalogue.problems`
@@ -66,7 +68,7 @@ RunMode = Literal["thread", "inline", "loop"]
 
 # The seed's document writes some of these names in two ways.
 _TABLES = ("support_methods", "api_methods")
-_KEYS = ("func", "method", "methods", "enable", "run", "timeout", "raw", "max_body", "auth", "rate")
+_KEYS = ("func", "method", "methods", "enable", "run", "timeout", "raw", "max_body", "auth", "rate", "extra")
 _GUARDED = ("auth", "rate")
 
 Class = TypeVar("Class", bound=type)
@@ -145,6 +147,8 @@ class Endpoint:
     max_body: int
     #: What a call must pass, in this order.
     guards: tuple[Guard, ...] = ()
+    #: The names that the parameters of a signed call may have; None for any.
+    accepted: frozenset[str] | None = None
 
     @property
     def allow(self) -> str:
@@ -300,6 +304,7 @@ def _endpoint(version: str, name: Any, entry: Any, defaults: _Defaults) -> Endpo
         raw=_content_type(entry.get("raw", False)),
         max_body=_bytes(entry.get("max_body", defaults.max_body)),
         guards=defaults.guards({key: entry[key] for key in _GUARDED if key in entry}),
+        accepted=_accepted(plan, entry),
     )
 
 
@@ -336,6 +341,13 @@ def _is_async(function: Any) -> bool:
         for check in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
         for candidate in (function, type(function).__call__)
     )
+
+
+def _accepted(plan: CallPlan, entry: dict[str, Any]) -> frozenset[str] | None:
+    extra = entry.get("extra", False)
+    if not isinstance(extra, bool):
+        raise ValueError(f"extra must be True or False, not {extra!r}")
+    return None if extra or plan.takes_any else plan.accepted
 
 
 def _seconds(timeout: Any) -> float:

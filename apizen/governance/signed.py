@@ -2,15 +2,21 @@
 
 A call is judged in this order: app_key missing (1026), the caller locked out (1002), timestamp missing (1007), sign
 missing (1009), app unknown or disabled (1031, the same answer for both), address not the app's (1003), sign_method
-(1010), timestamp (1008), signature (1010), method not the app's (1033), replay (1032).
+(1010), timestamp (1008), signature (1010), parameters that nobody takes (1010), method not the app's (1033), replay
+(1032).
 
 An unknown app and a wrong signature count as failed calls of the *address*. They never count for the app as such: an
 app_key is no secret, and twenty bad calls from anywhere would lock its owner out. So an app is refused where it
 failed, and works where it is used rightly. A clock that is wrong is a mistake and no attempt: 1008 does not count.
 
+A parameter that neither the function nor the gateway takes is refused, and so is a public one that comes twice, of
+which one would count: names and values of the platform's forms are signed without anything in between, so that
+``dry_run=true`` and ``dry_runt=rue`` have the same signature, and the second would be a call in earnest. That is
+judged when the signature is right: strangers learn nothing of a method, and it is no failed call.
+
 A signature is good once. It is remembered for as long as its timestamp could pass, and so is a nonce together with
-its timestamp. The nonce alone would not do: names and values are signed without anything in between, so that
-``nonce=a&num=1`` and ``nonce=anum1`` have the same signature, and whoever overheard one could send the other.
+its timestamp. The nonce alone would not do: ``nonce=a&num=1`` and ``nonce=anum1`` have the same signature, too, and
+whoever overheard one could send the other.
 """
 
 from __future__ import annotations
@@ -38,6 +44,7 @@ from apizen.governance.signing import (
 from apizen.guard import Admission
 from apizen.parameters import Parameters
 from apizen.quiet import Seldom
+from apizen.signature import PUBLIC_PARAMETERS
 
 if TYPE_CHECKING:
     from apizen.governance.counters import Counters
@@ -51,6 +58,7 @@ _SKEW = 10
 _LARGE_BODY = 64 * 1024
 _RETRY_AFTER = "5"
 _SHOWN = 2000
+_NAME_SHOWN = 64
 _MASK = "******"
 
 
@@ -113,7 +121,7 @@ class SignedCalls:
             raise ApiSysExceptions.forbidden_request("此 app_key 不能从该地址调用")
         parameters = admission.parameters
         if hidden := parameters.hidden_texts():
-            raise ApiSysExceptions.bad_request(f"签名的参数不能与文件同名：{hidden[0][:64]}")
+            raise ApiSysExceptions.bad_request(f"签名的参数不能与文件同名：{hidden[0][:_NAME_SHOWN]}")
         method = self._sign_method(parameters.public("sign_method"))
         seconds_left = self._seconds_left(timestamp)
         if len(admission.request.body) > _LARGE_BODY:
@@ -136,6 +144,7 @@ class SignedCalls:
             return self._fail(admission, self._wrong_signature(method, app.secret, string))
         admission.app_key = app.app_key
         admission.app_rate = app.rate
+        _refuse_extra(parameters, admission.accepted)
         if app.methods and not _may_call(app.methods, admission.method):
             raise ApiSysExceptions.permission_denied(f"此 app_key 不能调用 {admission.method}")
         keys = [f"sign:{app.app_key}:{expected}"]
@@ -211,6 +220,22 @@ def _signed(parameters: Parameters, method: str, secret: str) -> tuple[bytes, st
     """What is signed, and its signature."""
     string = string_to_sign(parameters.pairs(), parameters.json_body())
     return string, signature(method, secret, string)
+
+
+def _refuse_extra(parameters: Parameters, accepted: frozenset[str] | None) -> None:
+    """Raises 1010 for a parameter that nobody takes, and for a public one of which one value would be ignored."""
+    if accepted is not None and not accepted.issuperset(parameters.values):
+        name = min(parameters.values.keys() - accepted)
+        raise ApiSysExceptions.invalid_signature(f"该方法没有参数 {name[:_NAME_SHOWN]}")
+    pairs = parameters.pairs()
+    if isinstance(pairs, dict):
+        return
+    seen = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise ApiSysExceptions.invalid_signature(f"公共参数 {name} 只能有一个")
+        if name in PUBLIC_PARAMETERS:
+            seen.add(name)
 
 
 def _known(sign_methods: Iterable[str]) -> tuple[str, ...]:

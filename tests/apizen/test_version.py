@@ -10,6 +10,7 @@ import pytest
 
 import apizen
 from apizen.exception import ApiException
+from apizen.signature import PUBLIC_PARAMETERS
 from apizen.version import (
     ApiMethodBase,
     ApiMethodsBase,
@@ -386,7 +387,20 @@ def test_entry_raw(given, raw):
     assert endpoint_of(raw=given).raw == raw
 
 
-KEYS = "auth, enable, func, max_body, method, methods, rate, raw, run, timeout"
+KEYS = "auth, enable, extra, func, max_body, method, methods, rate, raw, run, timeout"
+
+
+@pytest.mark.parametrize(
+    ("entry", "accepted"),
+    [
+        ({"func": lambda a, *, b=1: a}, PUBLIC_PARAMETERS | {"a", "b"}),
+        ({"func": lambda a, *, b=1: a, "extra": False}, PUBLIC_PARAMETERS | {"a", "b"}),
+        ({"func": lambda a, *, b=1: a, "extra": True}, None),
+        ({"func": lambda a, **rest: a}, None),
+    ],
+)
+def test_entry_extra(entry, accepted):
+    assert endpoint_of(**entry).accepted == accepted
 
 
 @pytest.mark.parametrize(
@@ -408,6 +422,9 @@ KEYS = "auth, enable, func, max_body, method, methods, rate, raw, run, timeout"
         ),
         ({"func": one, "enable": "no"}, "enable must be True or False, not 'no'"),
         ({"func": one, "enable": None}, "enable must be True or False, not None"),
+        ({"func": one, "extar": True}, "unknown key 'extar' in its entry, did you mean 'extra'?"),
+        ({"func": one, "extra": "yes"}, "extra must be True or False, not 'yes'"),
+        ({"func": lambda **rest: rest, "extra": None}, "extra must be True or False, not None"),
         ({"func": one, "method": ["fetch"]}, "method must name some of GET, POST, PUT, PATCH, DELETE, not ['fetch']"),
         ({"func": one, "methods": []}, "method must name some of GET, POST, PUT, PATCH, DELETE, not []"),
         ({"func": one, "method": 5}, "method must name some of GET, POST, PUT, PATCH, DELETE, not 5"),

@@ -39,6 +39,7 @@ def fail(password: str):
 class Bank(ApiMethodBase):
     api_methods = {
         "bank.balance": {"func": balance, "auth": "sign"},
+        "bank.lenient": {"func": balance, "auth": "sign", "extra": True},
         "bank.limited": {"func": balance, "rate": "100/hour"},
         "bank.nap": {"func": nap},
         "bank.fail": {"func": fail},
@@ -246,7 +247,7 @@ def test_the_record_holds_no_secret(tmp_path: Path) -> None:
     options = ["--methods", "bank", "--access-log", "access.log", "--log-parameters", "--workers", "2"]
     with running(*options, cwd=tmp_path) as program:
         caller = Caller(program, app)
-        query = caller.query(nonce="n-1", password="open-sesame", access_token="token-17")
+        query = caller.query(method="bank.lenient", nonce="n-1", password="open-sesame", access_token="token-17")
         assert program.get(query, headers={"X-Request-Id": "good"}).meta[0] == 1000
         assert (
             program.get("v=bank-1&method=bank.fail&password=open-sesame", headers={"X-Request-Id": "bad"}).status == 500
@@ -258,7 +259,7 @@ def test_the_record_holds_no_secret(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in written.splitlines()]
     [good] = [line for line in lines if line.get("request_id") == "good"]
     assert (good["app_key"], good["v"], good["method"], good["code"], good["status"], good["address"]) == (
-        app["app_key"], "bank-1", "bank.balance", 1000, 200, "127.0.0.1",
+        app["app_key"], "bank-1", "bank.lenient", 1000, 200, "127.0.0.1",
     )  # fmt: skip
     assert good["parameters"]["account"] == "7"
     by_level = {line["level"]: line for line in lines if line.get("request_id") == "bad"}

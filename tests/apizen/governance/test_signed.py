@@ -126,7 +126,11 @@ class Shop:
             return (self.guard, self.seen) if entry.get("auth") == "sign" else ()
 
         signed = {"func": lambda **kwargs: kwargs, "run": "inline", "auth": "sign"}
-        methods = {"item.get": signed, "item.set": signed, "user.get": signed}
+        methods = {
+            "item.get": signed, "item.set": signed, "user.get": signed,
+            "item.drop": {"func": drop, "run": "inline", "auth": "sign"},
+            "item.clear": {"func": drop, "run": "inline", "auth": "sign", "extra": True},
+        }  # fmt: skip
         self.gateway = Gateway(registry_of(methods).catalogue(5, guards), Runner(4, 4, 4), multipart=parse_multipart)
 
     async def answer(self, request: Request) -> Response:
@@ -138,6 +142,10 @@ class Shop:
 
     def code(self, request: Request) -> int:
         return self.meta(request)[0]
+
+
+def drop(n: int = 0, dry_run: bool = False, verbose: bool = False) -> list[Any]:
+    return [n, dry_run, verbose]
 
 
 def meta(response: Response) -> tuple[int, str]:
@@ -296,6 +304,87 @@ def test_sign_wrong(shop: Shop, sign: str) -> None:
 )
 def test_what_was_changed_on_the_way(shop: Shop, old: str, new: str) -> None:
     assert shop.code(altered(call(shop.app), old, new)) == 1010
+
+
+NO_SUCH = "无效签名，该方法没有参数 "
+
+
+def sent_as(request: Request, query: str, body: bytes = b"", content_type: str = FORM) -> Request:
+    """The request with something else of the same signature at the end of its query, or in its body."""
+    kept = request.query.partition("&dry_run=true")[0] + request.query[request.query.index("&sign=") :]
+    return request._replace(query=f"{query}&{kept}", body=body, headers={"Content-Type": content_type} if body else {})
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "content_type", "answer"),
+    [
+        ("dry_run=true", b"", "", (1000, "执行成功")),
+        ("", b"dry_run=true", FORM, (1000, "执行成功")),
+        ("dry_runt=rue", b"", "", (1010, f"{NO_SUCH}dry_runt")),
+        ("dry_r=untrue", b"", "", (1010, f"{NO_SUCH}dry_r")),
+        ("", b"dry_runt=rue", FORM, (1010, f"{NO_SUCH}dry_runt")),
+        ("", b'--x\r\nContent-Disposition: form-data; name="dry_runt"\r\n\r\nrue\r\n--x--\r\n',
+         "multipart/form-data; boundary=x", (1010, f"{NO_SUCH}dry_runt")),
+        ("dry_run=true", b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nrue\r\n--x--\r\n',
+         "multipart/form-data; boundary=x", (1010, f"{NO_SUCH}f")),
+    ],
+)  # fmt: skip
+def test_parameters_that_nobody_takes(
+    shop: Shop, query: str, body: bytes, content_type: str, answer: tuple[int, str]
+) -> None:
+    request = call(shop.app, method="item.drop", number=None, dry_run="true")
+    assert shop.meta(sent_as(request, query, body, content_type)) == answer
+    assert bool(shop.seen.admissions) == (answer[0] == 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("x" * 9000, "x" * 64), ("中 文", "中 文"), ("", ""), ("a\0\r\nb", None), ("<b>&", "<b>&")],
+)
+def test_the_name_of_what_nobody_takes(shop: Shop, name: str, shown: str | None) -> None:
+    changed = {"method": "item.drop", "number": None, name: "1"}
+    for form in ("json", "xml"):
+        answer = asyncio.run(shop.answer(call(shop.app, format=form, **changed)))
+        if form == "json" and shown is not None:
+            assert meta(answer) == (1010, NO_SUCH + shown)
+        assert answer.status == 400
+        assert b"<code>1010</code>" in answer.body or form == "json"
+        assert b"\0" not in answer.body
+
+
+def test_members_of_a_json_body_that_nobody_takes(shop: Shop) -> None:
+    def answer(method: str, body: bytes) -> tuple[int, str]:
+        return shop.meta(call(shop.app, method=method, number=None, body=body))
+
+    assert answer("item.drop", b'{"n": 1}') == (1000, "执行成功")
+    assert answer("item.drop", b'{"n": 1, "m": 2, "k": 3}') == (1010, f"{NO_SUCH}k")
+    assert answer("item.clear", b'{"n": 1, "m": 2, "k": 3}') == (1000, "执行成功")
+    assert answer("item.get", b'{"n": 1, "m": 2, "k": 3}') == (1000, "执行成功")
+
+
+def test_an_entry_may_allow_what_nobody_takes(shop: Shop) -> None:
+    assert shop.meta(call(shop.app, method="item.clear", more="1")) == (1000, "执行成功")
+
+
+@pytest.mark.parametrize("method", ["item.drop", "item.clear", "item.get"])
+def test_a_public_parameter_comes_once(shop: Shop, method: str) -> None:
+    """``v1.0verbosetrue`` is a version and a parameter, or two versions, of which the query's would count."""
+    request = call(shop.app, method=method, number=None, verbose="true", sign_method="hmac-sha256")
+    moved = request._replace(
+        query=altered(request, "&verbose=true", "").query, body=b"v=erbosetrue", headers={"Content-Type": FORM}
+    )
+    assert shop.meta(moved) == (1010, "无效签名，公共参数 v 只能有一个")
+    twice = call(shop.app, method=method, number=None, body=b"sign=00&n=1&n=2", content_type=FORM)
+    assert shop.meta(twice) == (1010, "无效签名，公共参数 sign 只能有一个")
+    assert shop.code(call(shop.app, method=method, number=None, body=b"n=1&n=2", content_type=FORM)) == 1000
+
+
+def test_what_nobody_takes_is_told_to_nobody_else(shop: Shop) -> None:
+    shop.open(limit="2/minute")
+    for _ in range(5):
+        assert shop.meta(call(shop.app, method="item.drop")) == (1010, f"{NO_SUCH}number")
+    assert shop.meta(call(shop.app, method="item.drop", sign="00")) == (1010, "无效签名")
+    assert shop.code(call(shop.app, method="item.drop", number=None)) == 1000
 
 
 def test_sign_of_another_app(shop: Shop) -> None:
