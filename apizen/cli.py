@@ -31,9 +31,8 @@ from apizen.commands.maintenance import maintenance
 from apizen.commands.sign import sign
 from apizen.commands.top import top
 from apizen.descriptors import descriptor_limit, raise_descriptor_limit
-from apizen.handler import GATEWAY_PATH
 from apizen.listener import bind
-from apizen.message import Request, Response
+from apizen.message import GATEWAY_PATH, Request, Response
 from apizen.server import Server
 from apizen.settings import Settings, SettingsError
 from apizen.supervisor import StartError, Supervisor

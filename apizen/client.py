@@ -38,11 +38,11 @@ import msgspec
 
 from apizen.exception import SUCCESS_CODE, ApiBaseExceptions, ApiSysExceptions
 from apizen.governance.signing import DEFAULT_METHOD, SIGN_METHODS, signature, string_to_sign
+from apizen.message import GATEWAY_PATH
 from apizen.version import VERBS
 
 __all__ = ["ApiError", "AsyncClient", "Client"]
 
-_DEFAULT_PATH = "/api/router/rest"
 _IN_QUERY = frozenset({"GET", "DELETE"})
 # What the client itself says.
 _OWN = frozenset({"method", "format"})
@@ -267,8 +267,8 @@ def _gateway(url: str) -> str:
     except httpx.InvalidURL as error:
         raise ValueError(f"{url!r} is no URL: {error}") from error
     if parsed.scheme not in ("http", "https") or not parsed.host or "?" in url or "#" in url:
-        raise ValueError(f"{url!r} must be the gateway's URL, as http://127.0.0.1:8010{_DEFAULT_PATH}")
-    return str(parsed.copy_with(path=_DEFAULT_PATH) if parsed.path == "/" else parsed)
+        raise ValueError(f"{url!r} must be the gateway's URL, as http://127.0.0.1:8010{GATEWAY_PATH}")
+    return str(parsed.copy_with(path=GATEWAY_PATH) if parsed.path == "/" else parsed)
 
 
 def _text(name: str, value: Any) -> str | None:

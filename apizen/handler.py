@@ -35,12 +35,10 @@ from apizen.exception import ApiException, ApiSysExceptions
 from apizen.exchange import Exchange
 from apizen.gateway import Gateway
 from apizen.media_type import media_type
-from apizen.message import Call, Request, Response, header
+from apizen.message import GATEWAY_PATH, Call, Request, Response, header
 from apizen.parameters import FORM
 
-__all__ = ["GATEWAY_PATH", "Front", "Observer"]
-
-GATEWAY_PATH = "/api/router/rest"
+__all__ = ["Front", "Observer"]
 
 logger = logging.getLogger(__name__)
 

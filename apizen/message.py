@@ -9,7 +9,10 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Call", "Request", "Response", "header", "request_id_of"]
+__all__ = ["GATEWAY_PATH", "Call", "Request", "Response", "header", "request_id_of"]
+
+#: Where the gateway is.
+GATEWAY_PATH = "/api/router/rest"
 
 
 class Request(NamedTuple):

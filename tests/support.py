@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 
 from apizen import ApiMethodBase, version
 from apizen.application import App, make_app
-from apizen.handler import GATEWAY_PATH
+from apizen.message import GATEWAY_PATH
 from apizen.server import Server
 from apizen.settings import Settings
 from apizen.version import Registry

@@ -37,7 +37,8 @@ from apizen.governance.lockout import Lockout
 from apizen.governance.secret import SecretKey
 from apizen.governance.signed import SignedCalls
 from apizen.governance.signing import SIGN_METHODS, signature, string_to_sign
-from apizen.handler import GATEWAY_PATH, Front
+from apizen.handler import Front
+from apizen.message import GATEWAY_PATH
 from apizen.runner import Runner
 from apizen.settings import Settings
 from tests.support import HOST, RunningServer, registry_of, serving
