@@ -6,7 +6,8 @@
         user = client.call('matrix.api.set-user', v='1.0', user_id=1)
         found = client.call('users.find', 'GET', v='1.0', tags=['a', 'b'], since=date(2026, 1, 1))
 
-`call` gives the envelope's result or raises `ApiError`. With an ``app_key`` every call is signed.
+`call` gives the envelope's result or raises `ApiError`. With an ``app_key`` every call is signed, by `hmac-sha256-v2`;
+``sign_method`` chooses one of the platform's forms, for a server that takes no other.
 
 A parameter that is text goes as it is, None is left out so that the function's default counts, and everything else
 goes as its JSON text: ``12``, ``true``, ``["a","b"]``; dates, times, Decimals, UUIDs and enums as in JSON, without the
@@ -37,7 +38,8 @@ import httpx
 import msgspec
 
 from apizen.exception import SUCCESS_CODE, ApiBaseExceptions, ApiSysExceptions
-from apizen.governance.signing import DEFAULT_METHOD, SIGN_METHODS, signature, string_to_sign
+from apizen.governance.canonical import VERSION
+from apizen.governance.signing import SIGN_METHODS, request_to_sign, signature
 from apizen.message import GATEWAY_PATH
 from apizen.version import VERBS
 
@@ -101,8 +103,8 @@ class _Caller:
         found = ((name, _text(name, value)) for name, value in parameters.items())
         return [("method", method), *((name, value) for name, value in found if value is not None)]
 
-    def signed(self, texts: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """What is sent, with a timestamp of now."""
+    def signed(self, verb: str, texts: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """What is sent by a verb, with a timestamp of now."""
         if not self._app_key:
             return texts
         stamped = [
@@ -112,7 +114,9 @@ class _Caller:
             ("nonce", secrets.token_hex(16)),
             ("sign_method", self._sign_method),
         ]
-        return [*stamped, ("sign", signature(self._sign_method, self._secret, string_to_sign(stamped)))]
+        place = "query" if verb in _IN_QUERY else "form"
+        string = request_to_sign(self._sign_method, verb, [(place, name, value) for name, value in stamped])
+        return [*stamped, ("sign", signature(self._sign_method, self._secret, string))]
 
     def correct_clock(self, answer: httpx.Response) -> bool:
         """Goes by the server's clock from now on, where the answer has its time (RFC 9110, 6.6.1).
@@ -151,7 +155,7 @@ class _Call:
 
     def request(self) -> dict[str, Any]:
         """The next request, as the arguments of httpx's `request`."""
-        sent = urlencode(self._caller.signed(self._texts))
+        sent = urlencode(self._caller.signed(self._verb, self._texts))
         url = self._caller.url
         if self._verb in _IN_QUERY:
             return {"method": self._verb, "url": f"{url}?{sent}"}
@@ -188,7 +192,7 @@ class Client:
     """
 
     def __init__(
-        self, url: str, app_key: str = "", secret: str = "", *, sign_method: str = DEFAULT_METHOD, timeout: float = 60
+        self, url: str, app_key: str = "", secret: str = "", *, sign_method: str = VERSION, timeout: float = 60
     ) -> None:
         self._caller = _Caller(url, app_key, secret, sign_method)
         self._http = httpx.Client(timeout=timeout, headers=_HEADERS)
@@ -220,7 +224,7 @@ class AsyncClient:
     """`Client` for ``await`` and ``async with``."""
 
     def __init__(
-        self, url: str, app_key: str = "", secret: str = "", *, sign_method: str = DEFAULT_METHOD, timeout: float = 60
+        self, url: str, app_key: str = "", secret: str = "", *, sign_method: str = VERSION, timeout: float = 60
     ) -> None:
         self._caller = _Caller(url, app_key, secret, sign_method)
         self._http = httpx.AsyncClient(timeout=timeout, headers=_HEADERS)

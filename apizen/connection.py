@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable
 
 from tornado.iostream import IOStream
 
-if sys.platform != "win32":
+try:
     import fcntl
-    from termios import TIOCOUTQ
+    import termios
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]  # _CAN_ASK tells
 
 __all__ = ["Connection"]
 
@@ -24,6 +26,8 @@ _BARE_400 = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 _STALLED_SECONDS = 30.0
 _SLOW_SECONDS = 10.0
 _SLOW_RATE = 1024
+
+_CAN_ASK = fcntl is not None
 
 
 class Connection(IOStream):
@@ -126,9 +130,9 @@ def _queued(connection: socket.socket) -> int:
     Megabytes may be in its queue, and it asks for more only when a third of them is gone: without them a slow client
     would seem to take nothing. 0 where the system does not tell.
     """
-    if sys.platform == "win32":
+    if not _CAN_ASK:
         return 0
     try:
-        return int.from_bytes(fcntl.ioctl(connection, TIOCOUTQ, bytes(4)), sys.byteorder)
+        return int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
     except OSError:
         return 0

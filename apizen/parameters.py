@@ -11,7 +11,7 @@ Public parameters come from the query string, else from the form, never from JSO
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from apizen.document import MAX_WEIGHT, InvalidDocument, decode
@@ -109,14 +109,20 @@ class Parameters:
         """
         if not self._form and not self._query_repeated:
             return self._query
-        sources = ((self._query, self._query_repeated), (self._form, self._form_repeated))
-        return [
-            (name, value)
-            for fields, repeated in sources
-            for name, last in fields.items()
-            for value in repeated.get(name, (last,))
-            if isinstance(value, str)
-        ]
+        return [(name, value) for _, name, value in self.parts() if isinstance(value, str)]
+
+    def parts(self) -> Iterator[tuple[str, str, str | UploadFile]]:
+        """The values of the query string, then the form's, then its files: where each came, its name, and itself."""
+        files = []
+        sources = (("query", self._query, self._query_repeated), ("form", self._form, self._form_repeated))
+        for place, fields, repeated in sources:
+            for name, last in fields.items():
+                for value in repeated.get(name, (last,)):
+                    if isinstance(value, str):
+                        yield place, name, value
+                    else:
+                        files.append((place, name, value))
+        yield from files
 
     def hidden_texts(self) -> list[str]:
         """The names of texts that a file of the same name takes the place of."""

@@ -59,7 +59,9 @@ class Settings:
     secret_key: str = setting("", "key of the apps' secrets at rest; by default a file in the data folder")
     trusted_proxies: tuple[str, ...] = setting((), "networks whose X-Forwarded-For is believed")
     auth: str = setting("", "sign: every method takes signed calls only, where its entry says nothing")
-    sign_methods: tuple[str, ...] = setting(("hmac-sha256", "hmac", "md5"), "ways to sign that are accepted")
+    sign_methods: tuple[str, ...] = setting(
+        ("hmac-sha256-v2", "hmac-sha256", "hmac", "md5"), "ways to sign that are accepted"
+    )
     time_zone: str = setting("+08:00", "zone of a timestamp that is written as a date")
     rate: str = setting("", "calls of one caller to one method, as 100/minute, where its entry says nothing")
     rate_total: str = setting("", "calls of one caller to all methods together, as 1000/minute")

@@ -10,14 +10,20 @@ import click
 
 from apizen.commands.command import MakeApp, takes
 from apizen.commands.console import answer, as_json, opened
-from apizen.governance.signing import DEFAULT_METHOD, signature, string_to_sign
+from apizen.governance.canonical import Part
+from apizen.governance.signing import DEFAULT_METHOD, request_to_sign, signature
+from apizen.schema import UploadFile
 from apizen.settings import Settings
+from apizen.version import VERBS
 
 __all__ = ["sign"]
 
 
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--secret", help="the app's secret; by default that of the app in the database whose app_key is given")
+@click.option("--verb", type=click.Choice([*VERBS, "HEAD"]), help="verb; by default POST with a body, else GET")
+@click.option("--form", "fields", multiple=True, metavar="NAME=VALUE", help="a field of a form")
+@click.option("--file", "files", multiple=True, metavar="NAME=PATH;TYPE", help="a file of a form, and its content type")
 @click.option("--body", type=click.File("rb"), help="file with the JSON body that is sent; - for standard input")
 @as_json
 @takes("data", "database", "secret_key")
@@ -26,22 +32,33 @@ def sign(
     settings: Settings,
     parameters: tuple[str, ...],
     secret: str | None,
+    verb: str | None,
+    fields: tuple[str, ...],
+    files: tuple[str, ...],
     body: BinaryIO | None,
     as_json: bool,
 ) -> None:
     """Print what is signed of a call, and its signature.
 
-    Give every parameter that is sent but sign and files, method, v and timestamp too; sign_method says how.
+    Give every parameter that is sent but sign, method, v and timestamp too; sign_method says how. Verb, places and
+    files count for hmac-sha256-v2 only.
 
     \b
     Example: sign method=matrix.api.set-user v=1.0 app_key=1234567890 timestamp=1451620800 user_id=1
     """
-    pairs = [_pair(parameter) for parameter in parameters]
-    sent = dict(pairs)
-    string = string_to_sign(pairs, body.read() if body else b"")
+    if body and (fields or files):
+        raise click.UsageError("a request has either a JSON body or a form")
+    query, form = ([_pair(text) for text in texts] for texts in (parameters, fields))
+    sent = dict(form) | dict(query)
+    method = sent.get("sign_method", DEFAULT_METHOD)
+    parts: list[Part] = [("query", *pair) for pair in query]
+    parts += [("form", *pair) for pair in form]
+    parts += [_file(file) for file in files]
+    verb = verb or ("POST" if body or fields or files else "GET")
+    string = request_to_sign(method, verb, parts, body.read() if body else b"")
     key = _secret(settings, sent.get("app_key", "")) if secret is None else secret
     try:
-        signed = signature(sent.get("sign_method", DEFAULT_METHOD), key, string)
+        signed = signature(method, key, string)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     shown = string.decode(errors="replace")
@@ -56,6 +73,16 @@ def _pair(parameter: str) -> tuple[str, str]:
     if not equals:
         raise click.UsageError(f"{parameter!r} is no NAME=VALUE")
     return name, value
+
+
+def _file(option: str) -> Part:
+    name, given = _pair(option)
+    path, _, content_type = given.partition(";")
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise click.UsageError(f"{path}: {error.strerror}") from error
+    return "form", name, UploadFile(Path(path).name, content_type, content)
 
 
 def _secret(settings: Settings, app_key: str) -> str:

@@ -30,6 +30,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from apizen.exception import ApiException, ApiSysExceptions, hint_at
+from apizen.governance.canonical import VERSION, canonical
 from apizen.governance.counters import CountersError, Outcome
 from apizen.governance.signing import (
     DEFAULT_METHOD,
@@ -126,11 +127,11 @@ class SignedCalls:
         seconds_left = self._seconds_left(timestamp)
         if len(admission.request.body) > _LARGE_BODY:
             return self._check_later(admission, app, method, seconds_left)
-        return self._check_signature(admission, app, method, seconds_left, _signed(parameters, method, app.secret))
+        return self._check_signature(admission, app, method, seconds_left, _signed(admission, method, app.secret))
 
     async def _check_later(self, admission: Admission, app: App, method: str, seconds_left: float) -> None:
         """Signs in a thread: megabytes would hold up everybody's calls."""
-        signed = await admission.beside(partial(_signed, admission.parameters, method, app.secret))
+        signed = await admission.beside(partial(_signed, admission, method, app.secret))
         outcome = self._check_signature(admission, app, method, seconds_left, signed)
         if outcome is not None:
             await outcome
@@ -216,9 +217,13 @@ class SignedCalls:
             raise ApiSysExceptions.service_busy("暂时无法验证签名", headers={"Retry-After": _RETRY_AFTER})
 
 
-def _signed(parameters: Parameters, method: str, secret: str) -> tuple[bytes, str]:
+def _signed(admission: Admission, method: str, secret: str) -> tuple[bytes, str]:
     """What is signed, and its signature."""
-    string = string_to_sign(parameters.pairs(), parameters.json_body())
+    parameters = admission.parameters
+    if method == VERSION:
+        string = canonical(admission.request.verb, parameters.parts(), parameters.json_body())
+    else:
+        string = string_to_sign(parameters.pairs(), parameters.json_body())
     return string, signature(method, secret, string)
 
 

@@ -1,9 +1,14 @@
-"""Signatures and timestamps of calls: the algorithm of the Taobao Open Platform, so that its clients work unchanged.
+"""Signatures and timestamps of calls.
 
-What is signed is every parameter but ``sign`` and files, sorted by name in the order of their bytes, names and
-values one after the other without anything in between, in UTF-8; then the body as it came, where it is JSON.
-Nothing is left out: ``0``, ``false`` and empty values count as they came. A name that comes more than once counts
-with each of its values, in the order in which they came.
+``hmac-sha256-v2`` signs what `apizen.governance.canonical` writes of a request. Its key is made of the secret, so that
+nothing which it signs can pass for something of another method, and nothing of theirs for one of its own.
+
+The others are the algorithm of the Taobao Open Platform, so that its clients work unchanged. What they sign is every
+parameter but ``sign`` and files, sorted by name in the order of their bytes, names and values one after the other
+without anything in between, in UTF-8; then the body as it came, where it is JSON. Nothing is left out: ``0``,
+``false`` and empty values count as they came. A name that comes more than once counts with each of its values, in the
+order in which they came. There is more than one way to read that: whoever can change a request on the way can turn it
+into another one with the same signature, unless it goes over TLS.
 
 >>> sent = {'method': 'taobao.item.seller.get', 'app_key': '12345678', 'session': 'test', 'format': 'json',
 ...         'timestamp': '2016-01-01 12:00:00', 'v': '2.0', 'sign_method': 'hmac-sha256',
@@ -23,12 +28,13 @@ import hashlib
 import hmac
 import re
 import zoneinfo
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache, partial
 from operator import itemgetter
 
 from apizen.exception import hint_at
+from apizen.governance.canonical import VERSION, Part, canonical, utf8
 
 __all__ = [
     "DEFAULT_METHOD",
@@ -36,6 +42,7 @@ __all__ = [
     "WINDOW",
     "matches",
     "parse_timestamp",
+    "request_to_sign",
     "signature",
     "string_to_sign",
     "zone_of",
@@ -43,6 +50,7 @@ __all__ = [
 
 #: Seconds that a timestamp may be off, in both directions.
 WINDOW = 600
+#: What a call is signed by that does not say it.
 DEFAULT_METHOD = "hmac-sha256"
 
 _Sign = Callable[[bytes], str]
@@ -63,12 +71,21 @@ def string_to_sign(pairs: dict[str, str] | Iterable[tuple[str, str]], body: byte
         parts = [name + pairs[name] for name in sorted(pairs) if name != "sign"]
     else:
         parts = [name + value for name, value in sorted(pairs, key=itemgetter(0)) if name != "sign"]
-    return _utf8("".join(parts)) + body
+    return utf8("".join(parts)) + body
 
 
-def _utf8(text: str) -> bytes:
-    # Half a surrogate pair is no reason to fail: it can't be right, and then the signature isn't either.
-    return text.encode("utf-8", "surrogatepass")
+def request_to_sign(method: str, verb: str, parts: Sequence[Part], json: bytes = b"") -> bytes:
+    """What a signature by this method is made of.
+
+    >>> sent = [('query', 'b', '2'), ('form', 'a', '1')]
+    >>> request_to_sign('md5', 'POST', sent)
+    b'a1b2'
+    >>> request_to_sign('hmac-sha256-v2', 'POST', sent)
+    b'hmac-sha256-v2\\nPOST\\n/api/router/rest\\nquery 1:b 1:2\\nform 1:a 1:1\\n'
+    """
+    if method == VERSION:
+        return canonical(verb, parts, json)
+    return string_to_sign([(name, value) for _, name, value in parts if isinstance(value, str)], json)
 
 
 def _md5(secret: bytes) -> _Sign:
@@ -96,9 +113,14 @@ def _hmac(digestmod: Callable[..., hashlib._Hash]) -> Callable[[bytes], _Sign]:
     return prepare
 
 
+def _delimited(secret: bytes) -> _Sign:
+    return _hmac(hashlib.sha256)(hmac.digest(secret, VERSION.encode(), "sha256"))
+
+
 #: The size of the blocks in which both MD5 and SHA-256 work.
 _BLOCK = 64
 _METHODS: dict[str, Callable[[bytes], _Sign]] = {
+    VERSION: _delimited,
     DEFAULT_METHOD: _hmac(hashlib.sha256),
     "hmac": _hmac(partial(hashlib.md5, usedforsecurity=False)),
     "md5": _md5,
@@ -121,7 +143,7 @@ def _prepared(method: str, secret: str) -> _Sign:
     prepare = _METHODS.get(method)
     if prepare is None:
         raise ValueError(f"there is no sign_method {method!r}, {hint_at(method, list(SIGN_METHODS))}")
-    return prepare(_utf8(secret))
+    return prepare(utf8(secret))
 
 
 def matches(expected: str, given: str) -> bool:

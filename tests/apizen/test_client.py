@@ -36,7 +36,7 @@ from apizen.governance.directory import Directory
 from apizen.governance.lockout import Lockout
 from apizen.governance.secret import SecretKey
 from apizen.governance.signed import SignedCalls
-from apizen.governance.signing import SIGN_METHODS, signature, string_to_sign
+from apizen.governance.signing import SIGN_METHODS, request_to_sign, signature
 from apizen.handler import Front
 from apizen.message import GATEWAY_PATH
 from apizen.runner import Runner
@@ -189,7 +189,7 @@ def test_call_refuses_a_verb(connect: Any, url: str, verb: str) -> None:
         (
             ["http://host/", "key", "secret"],
             {"sign_method": "sha1"},
-            "sign_method must be one of hmac-sha256, hmac, md5, not 'sha1'",
+            "sign_method must be one of hmac-sha256-v2, hmac-sha256, hmac, md5, not 'sha1'",
         ),
     ],
 )
@@ -212,11 +212,11 @@ class Script:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                script.take(body.decode())
+                script.take("POST", body.decode())
                 self.answer()
 
             def do_GET(self) -> None:
-                script.take(self.path.partition("?")[2])
+                script.take("GET", self.path.partition("?")[2])
                 self.answer()
 
             def answer(self) -> None:
@@ -237,12 +237,14 @@ class Script:
         self.server = ThreadingHTTPServer((HOST, 0), Handler)
         self.url = f"http://{HOST}:{self.server.server_port}/api"
 
-    def take(self, sent: str) -> None:
+    def take(self, verb: str, sent: str) -> None:
         pairs = parse_qsl(sent, keep_blank_values=True)
         self.sent.append(dict(pairs))
         if "sign" in self.sent[-1]:
             method = self.sent[-1]["sign_method"]
-            assert self.sent[-1]["sign"] == signature(method, SECRET, string_to_sign(pairs))
+            place = "query" if verb == "GET" else "form"
+            string = request_to_sign(method, verb, [(place, *pair) for pair in pairs])
+            assert self.sent[-1]["sign"] == signature(method, SECRET, string)
 
     def will(self, code: int = 1000, message: str = "", status: int = 200, **headers: str) -> None:
         """Adds the answer of an envelope."""
@@ -276,6 +278,13 @@ def test_signed_call(connect: Any, script: Script, method: str) -> None:
     assert (first["app_key"], first["sign_method"], first["user"]) == ("key", method, "张 三")
     assert abs(int(first["timestamp"]) / 1000 - time.time()) < 30
     assert first["nonce"] != second["nonce"]
+
+
+def test_signed_call_is_signed_by_the_best_method(connect: Any, script: Script) -> None:
+    script.will()
+    with connect(script.url, "key", SECRET) as call:
+        call("m", v="1.0")
+    assert script.sent[0]["sign_method"] == SIGN_METHODS[0] == "hmac-sha256-v2"
 
 
 def test_signed_call_refuses_its_own_parameters(connect: Any, script: Script) -> None:

@@ -218,7 +218,7 @@ SIGNED = [
     (1008, "all", {"timestamp": "yesterday"}, f"，{FORMAT}"),
     (1009, "all", {"sign": None}, ":sign"),
     (1010, "all", {"sign": "0" * 64}, ""),
-    (1010, "all", {"sign_method": "sha1"}, "，sign_method 应为 hmac-sha256、hmac、md5"),
+    (1010, "all", {"sign_method": "sha1"}, "，sign_method 应为 hmac-sha256-v2、hmac-sha256、hmac、md5"),
     (1026, "all", {"app_key": None}, "，应有 app_key 及签名"),
     (1031, "all", {"app_key": "0000000000"}, ""),
     (1031, "disabled", {}, ""),

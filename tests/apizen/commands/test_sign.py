@@ -77,6 +77,35 @@ def test_sign_body(tmp_path: Path) -> None:
     assert json.loads(run("--json", "--secret", "s", "--body", "-", "a=1", data=body).output) == expected
 
 
+def test_sign_a_whole_request(tmp_path: Path) -> None:
+    """The example of docs/governance.md, and others."""
+    file = tmp_path / "pear.txt"
+    file.write_bytes(b"pear")
+    query = ["method=shop.photo", "v=2.2", "app_key=12345678", "timestamp=1451620800", "sign_method=hmac-sha256-v2"]
+
+    def sign(*arguments: str) -> dict[str, str]:
+        found: dict[str, str] = json.loads(run("--json", "--secret", "helloworld", *arguments, *query).output)
+        return found
+
+    form = ["--form", "fruit=梨", "--file", f"photo={file};text/plain"]
+    assert sign(*form)["sign"] == "D9F63B0E077296587D6E696A2DE0F8B4307E8691D6F135E6051A2711739F5D66"
+    assert sign("--verb", "PUT", *form)["string"].splitlines()[1] == "PUT"
+    assert sign()["string"].splitlines()[1] == "GET"
+    body = tmp_path / "body"
+    body.write_bytes('{"fruit": "梨"}'.encode())
+    assert sign("--body", str(body))["sign"] == "893336BC3E35FB38B4A06DEC5DED2408678075E08DAE444EEDF86CDB82029757"
+
+
+def test_sign_form_by_a_form_of_the_platform(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"left out")
+    found = run("--json", "--secret", "s", "--form", "b=2", "--form", "sign_method=md5", "--file", f"f={file}", "a=1")
+    assert json.loads(found.output) == {
+        "string": "a1b2sign_methodmd5",
+        "sign": signature("md5", "s", b"a1b2sign_methodmd5"),
+    }
+
+
 def test_sign_with_the_secret_of_an_app(tmp_path: Path) -> None:
     with closing(Database.open("", tmp_path)) as database:
         app = Apps(database, SecretKey("", tmp_path)).create("shop")
@@ -100,7 +129,14 @@ def test_sign_with_another_key_says_so(tmp_path: Path) -> None:
     [
         (["--secret", "s", "a"], "'a' is no NAME=VALUE"),
         (["--secret", "s", "a=\udcff"], "'a=\\udcff' is not UTF-8"),
-        (["--secret", "s", "sign_method=sha1"], "there is no sign_method 'sha1', known are: hmac, hmac-sha256, md5"),
+        (
+            ["--secret", "s", "sign_method=sha1"],
+            "there is no sign_method 'sha1', known are: hmac, hmac-sha256, hmac-sha256-v2, md5",
+        ),
+        (["--secret", "s", "--form", "a"], "'a' is no NAME=VALUE"),
+        (["--secret", "s", "--file", "a"], "'a' is no NAME=VALUE"),
+        (["--secret", "s", "--file", "a=no/such;text/plain"], "no/such: No such file or directory"),
+        (["--secret", "s", "--form", "a=1", "--body", "-"], "a request has either a JSON body or a form"),
         (["a=1"], "give --secret, or the app_key of an app in the database"),
         (["app_key=", "a=1"], "give --secret, or the app_key of an app in the database"),
         (["app_key=12345678"], "no app in the database has the app_key '12345678': give --secret"),

@@ -46,7 +46,7 @@ def test_signature_published(method: str, published: str) -> None:
 
 
 def test_sign_methods() -> None:
-    assert SIGN_METHODS == ("hmac-sha256", "hmac", "md5")
+    assert SIGN_METHODS == ("hmac-sha256-v2", "hmac-sha256", "hmac", "md5")
 
 
 @pytest.mark.parametrize("method", ["", "sha256", "HMAC", "hmac-sha1", "\ud800", "x" * 9999])
@@ -89,6 +89,8 @@ def test_string_to_sign_anything(pairs: list[tuple[str, str]], body: bytes) -> N
 def test_signature_anything(secret: str, string: bytes) -> None:
     key = secret.encode("utf-8", "surrogatepass")
     assert signature("hmac-sha256", secret, string) == hmac.new(key, string, hashlib.sha256).hexdigest().upper()
+    derived = hmac.new(key, b"hmac-sha256-v2", hashlib.sha256).digest()
+    assert signature("hmac-sha256-v2", secret, string) == hmac.new(derived, string, hashlib.sha256).hexdigest().upper()
     assert signature("hmac", secret, string) == hmac.new(key, string, hashlib.md5).hexdigest().upper()
     assert signature("md5", secret, string) == hashlib.md5(key + string + key).hexdigest().upper()
 

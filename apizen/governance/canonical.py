@@ -1,0 +1,82 @@
+"""What `hmac-sha256-v2` signs: a whole request as bytes that can be read in one way only.
+
+It is lines, each ended by LF::
+
+    hmac-sha256-v2
+    POST
+    /api/router/rest
+    query 6:method 10:shop.stock
+    form 5:fruit 4:pear
+    file 5:photo 6:a.jpeg 10:image/jpeg 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    json 44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a
+
+the version, the verb as it was sent, the gateway's path; a line for each value of the query string, then of the form,
+then for each file, with its name, its content type and the SHA-256 of its content; and one with the SHA-256 of a JSON
+body as it came. Every text is preceded by the number of its bytes in UTF-8 and a colon, and is what it is after
+percent-decoding. The order is that of sending; the values of a name that comes again stand together, where the first
+one stands. ``sign`` is left out.
+
+There is one way to read it. The first three lines are of a fixed form, since a verb has no LF. Each of the others says
+by its first word how many texts and hashes follow, and each text by its number where it ends: what is in it is never
+looked at, so no value can pass for another one, for a name, or for the end of its line. From the lines follow the
+verb, every name and value with its place and order, and that a body was read as a form or as JSON, whatever the
+Content-Type says. What is left out changes nothing of a call: headers that the gateway reads for the answer only, how
+a text was percent-encoded, whether a form was sent urlencoded or as multipart, and where ``sign`` stands, which comes
+once. Files and JSON are as good as their SHA-256.
+
+>>> print(canonical('GET', [('query', 'a', '1'), ('query', 'b', '中\\n'), ('query', 'sign', 'AB12')]).decode(), end='')
+hmac-sha256-v2
+GET
+/api/router/rest
+query 1:a 1:1
+query 1:b 4:中
+<BLANKLINE>
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from apizen.message import GATEWAY_PATH
+from apizen.schema import UploadFile
+
+__all__ = ["VERSION", "Part", "canonical", "utf8"]
+
+#: The first line, and the value of ``sign_method``.
+VERSION = "hmac-sha256-v2"
+
+#: A value of a request: ``query`` or ``form``, its name, and a text, or a file, which is always of the form.
+Part: TypeAlias = tuple[str, str, str | UploadFile]
+
+
+def canonical(verb: str, parts: Iterable[Part], json: bytes = b"") -> bytes:
+    """The bytes that are signed. ``json`` is a JSON body as it came, empty for none.
+
+    The texts of ``parts`` come before its files. It takes a time that is linear in all that is sent.
+    """
+    lines = [f"{VERSION}\n{verb}\n{GATEWAY_PATH}\n".encode()]
+    for place, name, value in parts:
+        if isinstance(value, UploadFile):
+            texts = b" ".join((_measured(name), _measured(value.name), _measured(value.content_type)))
+            lines.append(b"file %b %b\n" % (texts, _hash(value.body)))
+        elif name != "sign":
+            lines.append(b"%b %b %b\n" % (place.encode(), _measured(name), _measured(value)))
+    if json:
+        lines.append(b"json %b\n" % _hash(json))
+    return b"".join(lines)
+
+
+def _measured(text: str) -> bytes:
+    encoded = utf8(text)
+    return b"%d:%b" % (len(encoded), encoded)
+
+
+def _hash(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
+
+
+def utf8(text: str) -> bytes:
+    # Half a surrogate pair is no reason to fail: it can't be right, and then the signature isn't either.
+    return text.encode("utf-8", "surrogatepass")
