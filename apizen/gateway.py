@@ -26,7 +26,6 @@ import contextlib
 import contextvars
 import decimal
 import inspect
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from heapq import nsmallest
@@ -35,12 +34,11 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import quote
 
+from apizen.answers import Answers
 from apizen.body_budget import LARGE_BODY
 from apizen.breaker import Breaker
-from apizen.cross_origin import CrossOrigin
 from apizen.document import MAX_WEIGHT
-from apizen.envelope import AnswerTooLarge, Envelope, Reading, Unread, plain
-from apizen.exception import SUCCESS_CODE, ApiException, ApiSysExceptions, printable
+from apizen.exception import ApiException, ApiSysExceptions
 from apizen.exchange import Exchange
 from apizen.guard import Admission, Beside, Guard, admit, before_body
 from apizen.media_type import media_type
@@ -52,9 +50,6 @@ from apizen.version import DEFAULT_MAX_BODY, Catalogue, Endpoint
 
 __all__ = ["Door", "Gateway"]
 
-logger = logging.getLogger(__name__)
-
-_CONTENT_TYPES = {False: "application/json; charset=utf-8", True: "application/xml; charset=utf-8"}
 _IGNORED_SHOWN = 20
 
 # The values of a JSON body may take so many times its largest size.
@@ -71,11 +66,9 @@ Door = Callable[[str], None]
 class Gateway:
     """Answers requests from one catalogue.
 
-    ``response_key`` names the member of the envelope with the result, ``cors_origin`` is the value of
-    Access-Control-Allow-Origin (empty: no such header), ``debug`` adds the text of an exception to 1017.
-    ``address_of`` finds a request's caller, ``doors`` are what each of them must pass. ``max_body`` is the number
-    of bytes that a body may have whose method is not known before it is read, ``max_answer`` that of a success.
-    ``breaker`` is the runner's.
+    ``response_key``, ``cors_origin``, ``debug`` and ``max_answer`` are those of `Answers`. ``address_of`` finds a
+    request's caller, ``doors`` are what each of them must pass. ``max_body`` is the number of bytes that a body may
+    have whose method is not known before it is read. ``breaker`` is the runner's.
     """
 
     def __init__(
@@ -100,10 +93,7 @@ class Gateway:
         self.in_flight = 0
         self._runner = runner
         self._multipart = multipart
-        self._envelope = Envelope(response_key)
-        self._debug = debug
-        self._max_answer = max_answer
-        self._cross_origin = CrossOrigin(cors_origin)
+        self._answers = Answers(response_key, cors_origin, debug, max_answer)
         self._address_of = address_of
         self._doors = tuple(doors)
         self._max_body = max_body
@@ -121,7 +111,7 @@ class Gateway:
             exchange.request = request
         try:
             if request.verb == "OPTIONS":
-                return self._preflight(exchange)
+                return self._answers.preflight(exchange)
             self._open_doors(exchange)
             if len(request.body) > LARGE_BODY:
                 return self._handle_large(exchange)
@@ -131,7 +121,7 @@ class Gateway:
                 return self._handle_admitted(exchange, endpoint, parameters, pending)
             call = self._bind(exchange, endpoint, parameters)
         except Exception as error:
-            return self._failure(exchange, error)
+            return self._answers.failure(exchange, error)
         return self._start(exchange, endpoint, call)
 
     async def foresee(self, request: Request, length: int) -> Exchange | Response:
@@ -146,7 +136,7 @@ class Gateway:
                 self._open_doors(exchange)
                 await self._foresee(exchange, length)
         except Exception as error:
-            return self._failure(exchange, error)
+            return self._answers.failure(exchange, error)
         return exchange
 
     async def _foresee(self, exchange: Exchange, length: int) -> None:
@@ -185,7 +175,7 @@ class Gateway:
                 await pending
             call = await beside(partial(self._bind, exchange, endpoint, parameters))
         except Exception as error:
-            return self._failure(exchange, error)
+            return self._answers.failure(exchange, error)
         answer = self._start(exchange, endpoint, call)
         return answer if isinstance(answer, Response) else await answer
 
@@ -203,7 +193,7 @@ class Gateway:
             await pending
             call = self._bind(exchange, endpoint, parameters)
         except Exception as error:
-            return self._failure(exchange, error)
+            return self._answers.failure(exchange, error)
         answer = self._start(exchange, endpoint, call)
         return answer if isinstance(answer, Response) else await answer
 
@@ -216,7 +206,7 @@ class Gateway:
         """The answer to a request that the server could not hand over, in the form that it asks for."""
         exchange = self._exchange(request)
         exchange.guess_format()
-        return self._failure(exchange, error)
+        return self._answers.failure(exchange, error)
 
     def _open_doors(self, exchange: Exchange) -> None:
         try:
@@ -252,24 +242,21 @@ class Gateway:
                 # No thread is free: a call that has had its effect must not end as one to try again.
                 with contextlib.suppress(ApiSysExceptions.service_busy):
                     written: Response = await self._runner.in_thread(
-                        endpoint, partial(self._success, exchange, endpoint, result)
+                        endpoint, partial(self._answers.success, exchange, endpoint, result)
                     )
                     return written
             if self._breaker is not None:
-                return self._breaker.run(endpoint, self._success, exchange, endpoint, result)
-            return self._success(exchange, endpoint, result)
+                return self._breaker.run(endpoint, self._answers.success, exchange, endpoint, result)
+            return self._answers.success(exchange, endpoint, result)
         except Exception as error:
-            return self._failure(exchange, error)
+            return self._answers.failure(exchange, error)
         finally:
             self.in_flight -= 1
 
     def _awaitable(self, exchange: Exchange, endpoint: Endpoint, call: Function) -> Any:
         """What an async function leaves to await: of an async generator, the list of what it yields."""
         result = call()
-        return self._reading(exchange, endpoint).gather(result) if isinstance(result, AsyncIterator) else result
-
-    def _reading(self, exchange: Exchange, endpoint: Endpoint) -> Reading:
-        return Reading(exchange.name, self._max_answer, exchange.admitted + endpoint.timeout)
+        return self._answers.reading(exchange, endpoint).gather(result) if isinstance(result, AsyncIterator) else result
 
     def _inline(self, exchange: Exchange, endpoint: Endpoint, call: Function) -> Any:
         """The answer of a function that runs here, or what it has left to await."""
@@ -281,7 +268,7 @@ class Gateway:
                 return self._breaker.run(endpoint, run, self._run, exchange, endpoint, call)
             return run(self._run, exchange, endpoint, call)
         except BaseException as error:  # a function may raise anything, SystemExit too
-            return self._failure(exchange, error)
+            return self._answers.failure(exchange, error)
 
     def _run(self, exchange: Exchange, endpoint: Endpoint, call: Function) -> Any:
         """Calls the function and writes its answer, both in the thread where this runs."""
@@ -290,7 +277,7 @@ class Gateway:
         result = None
         try:
             result = call()
-            return self._success(exchange, endpoint, result)
+            return self._answers.success(exchange, endpoint, result)
         except TypeError:
             if inspect.isawaitable(result) or isinstance(result, AsyncIterator):
                 return result  # a plain function that gives a coroutine, as some decorators make it
@@ -336,55 +323,6 @@ class Gateway:
         public = parameters.public_values() if plan.takes_any else {}
         positional, named = plan.bind(parameters.values, parameters.repeated, public)
         return partial(_call, plan.function, positional, named)
-
-    def _success(self, exchange: Exchange, endpoint: Endpoint, result: Any) -> Response:
-        if endpoint.raw is not None:
-            content_type, body = _raw(endpoint.raw, result)
-        else:
-            content_type = _CONTENT_TYPES[exchange.xml]
-            try:
-                tree = plain(result)
-            except Unread:
-                tree = self._reading(exchange, endpoint).plain(result)
-            body = self._envelope.success(tree, xml=exchange.xml)
-        if len(body) > self._max_answer:
-            raise AnswerTooLarge(self._max_answer)
-        exchange.code = SUCCESS_CODE
-        return Response(200, self._headers(exchange, content_type), body, exchange)
-
-    def _failure(self, exchange: Exchange, error: BaseException) -> Response:
-        try:
-            return self._error_answer(exchange, error)
-        except Exception as broken:  # an exception of a function's that can't even be told
-            self._log(exchange, "raised what can't be answered", broken)
-            return self._error_answer(exchange, ApiSysExceptions.system_error())
-
-    def _error_answer(self, exchange: Exchange, error: BaseException) -> Response:
-        if not isinstance(error, ApiException):
-            self._log(exchange, "failed", error)
-            error = ApiSysExceptions.system_error(f"{type(error).__name__}: {error}" if self._debug else None)
-        exchange.code = error.err_code
-        body = self._envelope.error(error.err_code, error.message, xml=exchange.xml)
-        headers = self._headers(exchange, _CONTENT_TYPES[exchange.xml])
-        headers.extend(printable(error.headers).items())
-        return Response(error.status_code, headers, body, exchange)
-
-    def _log(self, exchange: Exchange, what: str, error: BaseException) -> None:
-        request_id = exchange.request_id
-        known = {"request_id": request_id}
-        logger.error("%s %s, request %s", exchange.name, what, request_id, exc_info=error, extra=known)
-
-    def _headers(self, exchange: Exchange, content_type: str) -> list[tuple[str, str]]:
-        headers = [("Content-Type", content_type), ("X-Request-Id", exchange.request_id), *self._cross_origin.headers]
-        headers += exchange.headers
-        if exchange.ignored:
-            headers.append(("X-Ignored-Params", exchange.ignored))
-        return headers
-
-    def _preflight(self, exchange: Exchange) -> Response:
-        asked = header(exchange.request.headers, "Access-Control-Request-Headers")
-        headers = [("X-Request-Id", exchange.request_id), *self._cross_origin.preflight(asked)]
-        return Response(204, headers, b"", exchange)
 
 
 def _call(function: Callable[..., Any], positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
@@ -433,14 +371,6 @@ def _admit(
 async def _admit_later(exchange: Exchange, admission: Admission, pending: Awaitable[None]) -> None:
     await pending
     exchange.app_key = admission.app_key
-
-
-def _raw(content_type: str, result: Any) -> tuple[str, bytes]:
-    if isinstance(result, str):
-        return content_type or "text/plain; charset=utf-8", result.encode()
-    if isinstance(result, (bytes, bytearray, memoryview)):
-        return content_type or "application/octet-stream", bytes(result)
-    raise TypeError(f"a raw method must return bytes or text, not {type(result).__name__}")
 
 
 def _listed(names: set[str]) -> str:

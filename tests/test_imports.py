@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 ORDER = [
     "explanation", "exception", "media_type", "document", "coercion", "constraint", "composition", "record", "schema",
     "signature", "message", "parameters", "guard", "version", "envelope", "breaker", "runner", "negotiation",
-    "cross_origin", "exchange", "readers", "body_budget", "gateway", "multipart", "quiet", "connection", "connections",
-    "pages", "handler", "supervisor", "descriptors", "listener", "server", "settings",
+    "cross_origin", "exchange", "answers", "readers", "body_budget", "gateway", "multipart", "quiet", "connection",
+    "connections", "pages", "handler", "supervisor", "descriptors", "listener", "server", "settings",
     "governance.error", "governance.address", "governance.folder", "governance.record",
     "governance.secret", "governance.tables", "governance.database", "governance.apps", "governance.bans",
     "governance.snapshot", "governance.directory", "governance.window", "governance.digest_table",
