@@ -56,25 +56,24 @@ def canonical(verb: str, parts: Iterable[Part], json: bytes = b"") -> bytes:
 
     The texts of ``parts`` come before its files. It takes a time that is linear in all that is sent.
     """
-    lines = [f"{VERSION}\n{verb}\n{GATEWAY_PATH}\n".encode()]
+    lines = [f"{VERSION}\n{verb}\n{GATEWAY_PATH}\n"]
     for place, name, value in parts:
         if isinstance(value, UploadFile):
-            texts = b" ".join((_measured(name), _measured(value.name), _measured(value.content_type)))
-            lines.append(b"file %b %b\n" % (texts, _hash(value.body)))
+            texts = " ".join(f"{_length(text)}:{text}" for text in (name, value.name, value.content_type))
+            lines.append(f"file {texts} {_hash(value.body)}\n")
         elif name != "sign":
-            lines.append(b"%b %b %b\n" % (place.encode(), _measured(name), _measured(value)))
+            lines.append(f"{place} {_length(name)}:{name} {_length(value)}:{value}\n")
     if json:
-        lines.append(b"json %b\n" % _hash(json))
-    return b"".join(lines)
+        lines.append(f"json {_hash(json)}\n")
+    return utf8("".join(lines))
 
 
-def _measured(text: str) -> bytes:
-    encoded = utf8(text)
-    return b"%d:%b" % (len(encoded), encoded)
+def _length(text: str) -> int:
+    return len(text) if text.isascii() else len(utf8(text))
 
 
-def _hash(content: bytes) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode()
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def utf8(text: str) -> bytes:
