@@ -38,7 +38,8 @@ EXPLANATIONS = {
     ),
     1002: Explanation(
         "too many failed calls, locked out for a while",
-        "该地址或应用在短时间内失败次数过多。", "Too many calls of this address or app failed in a short time.",
+        "该地址在短时间内签名错误的次数过多；不需要签名的方法不受影响。",
+        "Too many signed calls of this address failed in a short time; methods that need no signature go on.",
         "先排除失败的原因，再等待 Retry-After 所示的秒数。",
         "Find out why they failed, then wait as many seconds as Retry-After says.",
     ),

@@ -3,7 +3,7 @@
 `Gateway.handle` takes a `Request` and gives a `Response`, or an awaitable of one where the function does
 not run inline. It does no IO and knows no server: what it needs of the world is handed to it.
 
-The order in which a request is judged: the doors, which know the caller's address only (1001, 1002, 1003);
+The order in which a request is judged: the doors, which know the caller's address only (1001, 1003, 1030);
 the query string, format (1011), method and v missing (1012, 1004), the body, the version (1005, 1006), the
 method (1013, 1020, 1016), the form of the answer (1034), the verb (1019), the guards of the endpoint, then
 the arguments in the order of the signature (1018, 1021, 1022). Of a request with a large body all that the

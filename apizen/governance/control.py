@@ -66,11 +66,8 @@ class Control(Service):
 
     @property
     def doors(self) -> tuple[Door, ...]:
-        """What every call must pass. To be asked when all guards are made."""
-        found: list[Door] = [self._refuse_while_maintained, self._refuse_banned]
-        if "_signed_calls" in self.__dict__:  # nothing else counts failed calls
-            found.append(self._refuse_locked_out)
-        return tuple(found)
+        """What every call must pass."""
+        return self._refuse_while_maintained, self._refuse_banned
 
     @cached_property
     def address_of(self) -> Callable[[Request], str]:
@@ -126,9 +123,6 @@ class Control(Service):
             raise ApiSysExceptions.forbidden_request
         if not self.directory.known and "ban" not in self._settings.fail_open:
             raise ApiSysExceptions.service_busy(headers={"Retry-After": _RETRY_AFTER})
-
-    def _refuse_locked_out(self, address: str) -> None:
-        self._lockout.refuse(f"address:{address}")
 
     @cached_property
     def _counters(self) -> Counters:

@@ -43,23 +43,28 @@ logger = logging.getLogger(__name__)
 
 _REFRESH_SECONDS = 0.5
 _MOST_LOCKED = 10_000
-_ADDRESS = "address:"
+# The kinds of keys that end with an address.
+_OF_ADDRESSES = ("address", "cross-site")
+_UNKNOWN = frozenset(f"{kind}:" for kind in _OF_ADDRESSES)
 
 
 @lru_cache(maxsize=4096)
 def _caller(key: str) -> str:
     """The key of a caller: an address stands for its IPv6 network."""
-    return _ADDRESS + caller_of(key.removeprefix(_ADDRESS)) if key.startswith(_ADDRESS) else key
+    kind, _, address = key.partition(":")
+    return f"{kind}:{caller_of(address)}" if kind in _OF_ADDRESSES else key
 
 
 def _network(caller: str) -> str:
     """The key of a caller's wider network."""
-    return _ADDRESS + network_of(caller.removeprefix(_ADDRESS)) if caller.startswith(_ADDRESS) else caller
+    kind, _, address = caller.partition(":")
+    return f"{kind}:{network_of(address)}" if kind in _OF_ADDRESSES else caller
 
 
 class Lockout:
     """Who is locked out: by an address, ``address:192.0.2.7``, or an app, ``app:12345678``.
 
+    ``cross-site:192.0.2.7`` are the calls of an address that the pages of other sites may have caused there.
     ``limit`` failures, as ``20/minute``, lock a caller out for ``seconds``; an empty limit locks nobody out.
     An IPv6 network of 64 bits is one caller. An unknown address, ``address:``, is none: it would lock out all
     whose address is unknown. Where the store has no place for one more caller, its failures count for its network,
@@ -73,6 +78,11 @@ class Lockout:
         self._locked: dict[str, float] = {}
         self._next_end = 0.0
         self._seldom = Seldom(logger, 60)
+
+    @property
+    def active(self) -> bool:
+        """Whether there is anybody whom `refuse` could mean."""
+        return bool(self._locked)
 
     def refuse(self, *keys: str) -> None:
         """Raises 1002 when one of them is locked out."""
@@ -89,11 +99,11 @@ class Lockout:
     def failed(self, *keys: str) -> Outcome[None]:
         """Counts a failed call of each of them. Raises 1002, at once or when awaited, when that is one too many.
 
-        The failure that reaches the limit locks out, so the next call is refused, whatever it is.
+        The failure that reaches the limit locks out, so the next call is refused.
         """
         if self._limit is None:
             return None
-        callers = [_caller(key) for key in keys if key != _ADDRESS]
+        callers = [_caller(key) for key in keys if key not in _UNKNOWN]
         return begun(self._counters, self._count(self._limit, callers))
 
     async def _count(self, limit: RateLimitItem, callers: list[str]) -> None:

@@ -9,6 +9,14 @@ An unknown app and a wrong signature count as failed calls of the *address*. The
 app_key is no secret, and twenty bad calls from anywhere would lock its owner out. So an app is refused where it
 failed, and works where it is used rightly. A clock that is wrong is a mistake and no attempt: 1008 does not count.
 
+Any web page can make its visitor's browser fail here. So what has the marks of that (`apizen.governance.cross_site`)
+counts by itself, and locks out nothing but calls with such marks. A program may send the marks, too: it gets as many
+guesses once more, of 128 bits and more each.
+
+While an address is locked out, an app that it has used well in the last hour is still looked at. A good signature
+passes; everything else gets 1002, whatever it is, and does not count: who guesses behind the same address learns
+nothing but that a guess was right.
+
 A parameter that neither the function nor the gateway takes is refused, and so is a public one that comes twice, of
 which one would count: names and values of the platform's forms are signed without anything in between, so that
 ``dry_run=true`` and ``dry_runt=rue`` have the same signature, and the second would be a call in earnest. That is
@@ -31,7 +39,9 @@ from typing import TYPE_CHECKING
 
 from apizen.exception import ApiException, ApiSysExceptions, hint_at
 from apizen.governance.canonical import VERSION, canonical
-from apizen.governance.counters import CountersError, Outcome
+from apizen.governance.counters import CountersError, Outcome, outcome_of
+from apizen.governance.cross_site import is_cross_site
+from apizen.governance.familiar import FamiliarApps
 from apizen.governance.signing import (
     DEFAULT_METHOD,
     SIGN_METHODS,
@@ -43,7 +53,6 @@ from apizen.governance.signing import (
     zone_of,
 )
 from apizen.guard import Admission
-from apizen.parameters import Parameters
 from apizen.quiet import Seldom
 from apizen.signature import PUBLIC_PARAMETERS
 
@@ -88,6 +97,7 @@ class SignedCalls:
         self._directory = directory
         self._counters = counters
         self._lockout = lockout
+        self._familiar = FamiliarApps()
         self._sign_methods = _known(sign_methods)
         self._zone = zone_of(time_zone)
         self._expected = f"应为 yyyy-MM-dd HH:mm:ss（{time_zone}）、10 位秒数或 13 位毫秒数"
@@ -97,11 +107,30 @@ class SignedCalls:
 
     def check(self, admission: Admission) -> Outcome[None]:
         """Proves the admission's app. Raises what the module's docstring says."""
-        public = admission.parameters.public
-        app_key = public("app_key")
+        app_key = admission.parameters.public("app_key")
         if not app_key:
             raise ApiSysExceptions.anonymous_not_allowed("应有 app_key 及签名")
-        self._lockout.refuse(_caller(admission))
+        if self._lockout.active:
+            try:
+                self._lockout.refuse(*_callers(admission))
+            except ApiException as refusal:
+                if not self._familiar.has(admission.address, app_key):
+                    raise
+                return self._check_locked_out(admission, app_key, refusal)
+        return self._check_known(admission, app_key)
+
+    async def _check_locked_out(self, admission: Admission, app_key: str, refusal: ApiException) -> None:
+        """Lets a good call of a familiar app pass; whatever else it is, it is refused."""
+        try:
+            await outcome_of(self._check_known(admission, app_key))
+        except ApiException:
+            if admission.app_key:
+                raise
+        if not admission.app_key:
+            raise refusal
+
+    def _check_known(self, admission: Admission, app_key: str) -> Outcome[None]:
+        public = admission.parameters.public
         timestamp = public("timestamp")
         if timestamp is None:
             raise ApiSysExceptions.missing_timestamp("timestamp")
@@ -121,7 +150,7 @@ class SignedCalls:
         if app.addresses and admission.address not in app.addresses:
             raise ApiSysExceptions.forbidden_request("此 app_key 不能从该地址调用")
         parameters = admission.parameters
-        if hidden := parameters.hidden_texts():
+        if admission.request.body and (hidden := parameters.hidden_texts()):
             raise ApiSysExceptions.bad_request(f"签名的参数不能与文件同名：{hidden[0][:_NAME_SHOWN]}")
         method = self._sign_method(parameters.public("sign_method"))
         seconds_left = self._seconds_left(timestamp)
@@ -145,13 +174,13 @@ class SignedCalls:
             return self._fail(admission, self._wrong_signature(method, app.secret, string))
         admission.app_key = app.app_key
         admission.app_rate = app.rate
-        _refuse_extra(parameters, admission.accepted)
+        _refuse_extra(admission)
         if app.methods and not _may_call(app.methods, admission.method):
             raise ApiSysExceptions.permission_denied(f"此 app_key 不能调用 {admission.method}")
         keys = [f"sign:{app.app_key}:{expected}"]
         if nonce := parameters.public("nonce"):
             keys.append(f"nonce:{app.app_key}:{parameters.public('timestamp')}:{nonce}")
-        return self._claim(keys, seconds_left + _SKEW)
+        return self._claim(admission, keys, seconds_left + _SKEW)
 
     def _sign_method(self, given: str | None) -> str:
         method = DEFAULT_METHOD if given is None else given
@@ -182,12 +211,14 @@ class SignedCalls:
 
     def _fail(self, admission: Admission, error: ApiException) -> Outcome[None]:
         """Counts a failed call, then raises the error, or 1002 where this one was too many."""
-        counting = self._lockout.failed(_caller(admission))
+        callers = _callers(admission)
+        self._lockout.refuse(*callers)  # a lock-out that goes on is not made longer
+        counting = self._lockout.failed(callers[0])
         if counting is None:
             raise error
         return _raise_after(counting, error)
 
-    def _claim(self, keys: list[str], seconds: float) -> Outcome[None]:
+    def _claim(self, admission: Admission, keys: list[str], seconds: float) -> Outcome[None]:
         """Takes the keys for this call. Raises 1032, at once or when awaited, where another one has them."""
         try:
             claimed = self._counters.claim_all(keys, seconds)
@@ -195,19 +226,22 @@ class SignedCalls:
             self._pass_unchecked(broken)
             return None
         if not isinstance(claimed, bool):
-            return self._claim_later(claimed)
-        if not claimed:
-            raise ApiSysExceptions.repeated_request
+            return self._claim_later(admission, claimed)
+        self._claimed(admission, claimed)
         return None
 
-    async def _claim_later(self, claimed: Awaitable[bool]) -> None:
+    async def _claim_later(self, admission: Admission, claimed: Awaitable[bool]) -> None:
         try:
             first = await claimed
         except CountersError as broken:
             self._pass_unchecked(broken)
         else:
-            if not first:
-                raise ApiSysExceptions.repeated_request
+            self._claimed(admission, first)
+
+    def _claimed(self, admission: Admission, first: bool) -> None:
+        if not first:
+            raise ApiSysExceptions.repeated_request
+        self._familiar.add(admission.address, admission.app_key)
 
     def _pass_unchecked(self, reason: object) -> None:
         if self._fail_open:
@@ -227,20 +261,17 @@ def _signed(admission: Admission, method: str, secret: str) -> tuple[bytes, str]
     return string, signature(method, secret, string)
 
 
-def _refuse_extra(parameters: Parameters, accepted: frozenset[str] | None) -> None:
+def _refuse_extra(admission: Admission) -> None:
     """Raises 1010 for a parameter that nobody takes, and for a public one of which one value would be ignored."""
+    parameters, accepted = admission.parameters, admission.accepted
     if accepted is not None and not accepted.issuperset(parameters.values):
         name = min(parameters.values.keys() - accepted)
         raise ApiSysExceptions.invalid_signature(f"该方法没有参数 {name[:_NAME_SHOWN]}")
-    pairs = parameters.pairs()
-    if isinstance(pairs, dict):
-        return
-    seen = set()
-    for name, _ in pairs:
-        if name in seen:
-            raise ApiSysExceptions.invalid_signature(f"公共参数 {name} 只能有一个")
-        if name in PUBLIC_PARAMETERS:
-            seen.add(name)
+    if parameters.repeated or admission.request.body:
+        public = [name for _, name, _ in parameters.parts() if name in PUBLIC_PARAMETERS]
+        if len(public) > len(set(public)):
+            twice = next(name for name in public if public.count(name) > 1)
+            raise ApiSysExceptions.invalid_signature(f"公共参数 {twice} 只能有一个")
 
 
 def _known(sign_methods: Iterable[str]) -> tuple[str, ...]:
@@ -258,9 +289,12 @@ async def _raise_after(counting: Awaitable[None], error: ApiException) -> None:
     raise error
 
 
-def _caller(admission: Admission) -> str:
-    """Under which key the lock-out knows the caller."""
-    return f"address:{admission.address}"
+def _callers(admission: Admission) -> tuple[str, ...]:
+    """Under which keys the lock-out knows the caller: a failed call counts for the first, each may be locked out."""
+    address = f"address:{admission.address}"
+    if is_cross_site(admission.request.headers):
+        return f"cross-site:{admission.address}", address
+    return (address,)
 
 
 @lru_cache(maxsize=4096)

@@ -270,11 +270,13 @@ def test_1008_says_by_how_much(bank: Bank, seconds: int, which: str) -> None:
 
 
 def test_1002_when_locked_out(tmp_path: Path) -> None:
-    methods = {"signed": {"func": echo, "auth": "sign"}}
+    methods = {"signed": {"func": echo, "auth": "sign"}, "open": {"func": echo}}
     with serving(methods, data=str(tmp_path), lockout="2/minute", lockout_seconds=60) as server:
         failing = f"v=1.0&method=signed&user_id=1&app_key=1&sign=0&timestamp={now()}"
         assert [server.get(failing).meta[0] for _ in range(2)] == [1031, 1031]
-        locked = server.get("v=1.0&method=other")
+        locked = server.get(failing)
+        assert server.get("v=1.0&method=other").meta[0] == 1013
+        assert server.get("v=1.0&method=open&user_id=1").meta[0] == 1000
     wait = locked.headers["Retry-After"]
     check(locked, 1002, f"，已达 2 次，请在 {wait} 秒后重试")
     assert 50 < int(wait) <= 60

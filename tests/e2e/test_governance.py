@@ -139,16 +139,32 @@ def test_exactly_as_many_calls_pass_as_the_rate_says(bank: Program) -> None:
 def test_who_fails_too_often_is_locked_out(tmp_path: Path, workers: int) -> None:
     (tmp_path / "bank.py").write_text(BANK, "utf-8")
     options = ["--methods", "bank", "--workers", str(workers), "--lockout", "20/minute", "--lockout-seconds", "5"]
-    app = operate(tmp_path, "app", "create", "teller")
+    app, another = (operate(tmp_path, "app", "create", name) for name in ("teller", "another"))
     with running(*options, cwd=tmp_path) as program:
         caller, forger = Caller(program, app), Caller(program, app, secret="guessed")
-        assert caller.call().meta[0] == 1000
+        stranger = Caller(program, another)
+        for number in range(40 if workers > 1 else 1):  # enough to meet all workers
+            assert caller.call(nonce=f"before {number}").meta[0] == 1000
         assert [forger.call(nonce=str(number)).meta[0] for number in range(20)] == [1010] * 20
         refused = forger.call(nonce="20")
         assert (refused.status, refused.meta[0]) == (403, 1002)
         assert 1 <= int(refused.headers["Retry-After"]) <= 5
-        assert until(lambda: {open_call(program).meta[0] for _ in range(8)} == {1002}, NOTICED)
-        assert until(lambda: caller.call(nonce=str(time.monotonic())).meta[0] == 1000, 15)
+        assert until(lambda: {stranger.call(nonce=f"{n} {time.time()}").meta[0] for n in range(8)} == {1002}, NOTICED)
+        # The address goes on with what needs no signature, and with an app that it has used well.
+        assert {open_call(program).meta[0] for _ in range(8)} == {1000}
+        assert {caller.call(nonce=f"meanwhile {number}").meta[0] for number in range(8)} == {1000}
+        assert until(lambda: stranger.call(nonce=str(time.monotonic())).meta[0] == 1000, 15)
+
+
+def test_pages_of_other_sites_lock_nobody_out(tmp_path: Path) -> None:
+    (tmp_path / "bank.py").write_text(BANK, "utf-8")
+    app = operate(tmp_path, "app", "create", "teller")
+    with running("--methods", "bank", cwd=tmp_path) as program:
+        caller, forger = Caller(program, app), Caller(program, app, secret="guessed")
+        image = {"User-Agent": "Mozilla/5.0", "Referer": "http://evil.example/"}
+        codes = [program.get(forger.query(nonce=str(number)), headers=image).meta[0] for number in range(25)]
+        assert codes == [1010] * 20 + [1002] * 5
+        assert caller.call().meta[0] == 1000
 
 
 def test_business_errors_lock_nobody_out(bank: Program) -> None:

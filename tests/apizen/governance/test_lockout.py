@@ -102,6 +102,17 @@ def test_addresses(failing, refused_too, free):
     assert not any(refused(lockout, f"address:{address}") for address in free)
 
 
+def test_calls_from_other_sites_count_apart():
+    lockout = Lockout(MemoryCounters(), "2/minute", 300)
+    assert not lockout.active
+    for address in ("2001:db8::1", "2001:db8::2", "", ""):
+        assert fail(lockout, f"cross-site:{address}") is None
+    assert lockout.active
+    assert refused(lockout, "cross-site:2001:db8::3")
+    assert refused(lockout, "address:2001:db8::3", "cross-site:2001:db8::3")
+    assert not refused(lockout, "address:2001:db8::3", "cross-site:")
+
+
 def test_unknown_address_leaves_the_app_counted():
     lockout = Lockout(MemoryCounters(), "1/minute", 300)
     assert fail(lockout, "address:", "app:1") is None

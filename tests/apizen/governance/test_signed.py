@@ -631,6 +631,125 @@ def test_lockout_after_failed_calls(shop: Shop, store: Any) -> None:
     assert shop.code(call(shop.app, peer="192.0.2.8")) == 1000
 
 
+IMAGE = {"Sec-Fetch-Site": "cross-site", "User-Agent": "Mozilla/5.0", "Host": "192.0.2.1:8010"}
+
+
+def marked(request: Request) -> Request:
+    """The request as the page of another site makes a browser send it."""
+    return request._replace(headers={**request.headers, **IMAGE})
+
+
+@pytest.mark.parametrize("store", [MemoryCounters, Later])
+def test_pages_of_other_sites_lock_nobody_else_out(shop: Shop, store: Any) -> None:
+    shop.open(store(), lockout=Lockout(store(), "3/minute", 300))
+    for _ in range(3):
+        assert shop.code(marked(call(shop.app, sign="00"))) == 1010
+    for request in (call(shop.app, sign="00"), call(shop.app), call(shop.reader)):
+        assert shop.code(marked(request)) == 1002
+        assert shop.code(request) in (1000, 1010)
+    assert shop.code(marked(call(shop.office))) == 1002
+    # What was used well from there is looked at, whoever sends it.
+    assert shop.code(marked(call(shop.app))) == 1000
+    assert shop.code(marked(call(shop.app, sign="00"))) == 1002
+
+
+def test_marks_give_no_more_than_as_many_guesses_again(shop: Shop) -> None:
+    shop.open(limit="3/minute")
+    codes = [shop.code(marked(call(shop.app, sign="00")) if number < 20 else call(shop.app, sign="00"))
+             for number in range(40)]  # fmt: skip
+    assert (codes.count(1010), codes.count(1002)) == (6, 34)
+    for number in range(20):  # nor does it help to change them once the address is locked out
+        request = call(shop.app, sign="00")
+        mark = [{"Origin": "null"}, {"User-Agent": "Mozilla/5.0"}, {"Sec-Fetch-Site": "none"}, {}][number % 4]
+        assert shop.code(request._replace(headers=mark)) == 1002
+
+
+def test_marked_calls_are_refused_by_either_lockout(shop: Shop) -> None:
+    shop.open(limit="3/minute")
+    for _ in range(3):
+        assert shop.code(call(shop.app, sign="00")) == 1010
+    assert shop.code(marked(call(shop.app, sign="00"))) == 1002
+
+
+@pytest.mark.parametrize("store", [MemoryCounters, Later])
+def test_a_lockout_lets_familiar_apps_pass(shop: Shop, store: Any) -> None:
+    shop.open(store(), lockout=Lockout(store(), "3/minute", 300))
+    assert shop.code(call(shop.app)) == 1000
+    for _ in range(3):
+        assert shop.code(call(shop.unknown)) == 1031
+    for _ in range(5):
+        assert shop.code(call(shop.app)) == 1000
+        assert shop.code(call(shop.reader)) == 1002  # never used well from here
+    big = call(shop.app, body=b'{"a": "%s"}' % (b"x" * 100_000))
+    assert shop.code(big._replace(body=big.body.replace(b"a", b"b"))) == 1002
+    assert shop.code(big) == 1000
+    assert shop.code(call(shop.app, peer="192.0.2.8")) == 1000
+    assert shop.code(call(shop.app, peer="192.0.2.8", sign="00")) == 1010
+
+
+def test_a_lockout_tells_who_is_wrong_nothing_else(shop: Shop) -> None:
+    shop.open(limit="3/minute")
+    good = call(shop.app)
+    assert shop.code(good) == 1000
+    for _ in range(3):
+        assert shop.code(call(shop.unknown)) == 1031
+    wrong: list[dict[str, str | None]] = [
+        {"sign": "00"}, {"sign": None}, {"timestamp": None}, {"timestamp": "now"}, {"timestamp": "0000000000"},
+        {"sign_method": "sha1"}, {"sign_method": "md5", "sign": "00"}, {"sign": good.query.rpartition("=")[2]},
+    ]  # fmt: skip
+    answers = {shop.meta(call(shop.app, **changed)) for changed in wrong}
+    assert answers == {(1002, "限制时间内调用失败次数，已达 3 次，请在 300 秒后重试")}
+    # What is wrong with a call whose signature is right is said.
+    assert shop.code(good) == 1032
+    assert shop.meta(call(shop.app, method="item.drop")) == (1010, f"{NO_SUCH}number")
+
+
+def test_a_lockout_is_not_made_longer_by_what_it_refuses(shop: Shop) -> None:
+    class Counting(MemoryCounters):
+        hits = 0
+
+        def hit(self, limit: limits.RateLimitItem, key: str) -> Decision:
+            self.hits += 1
+            return super().hit(limit, key)
+
+    counters = Counting()
+    shop.open(lockout=Lockout(counters, "3/minute", 300))
+    assert shop.code(call(shop.app)) == 1000
+    for _ in range(3):
+        assert shop.code(call(shop.app, sign="00")) == 1010
+    for request in (call(shop.app, sign="00"), marked(call(shop.app, sign="00"))):
+        assert [shop.code(request) for _ in range(5)] == [1002] * 5
+    assert counters.hits == 3
+
+
+@pytest.mark.parametrize("change", ["1033", "1010", "1032"])
+def test_an_app_is_familiar_by_a_good_call_only(shop: Shop, change: str) -> None:
+    good = call(shop.reader)
+    shop.open(limit="1/minute")
+    if change == "1032":
+        assert shop.code(good) == 1000
+    refused = {
+        "1033": call(shop.reader, method="item.set"),
+        "1010": call(shop.reader, sign="00", peer="192.0.2.8"),
+        "1032": good,
+    }[change]
+    assert shop.code(refused._replace(peer="192.0.2.8")) == int(change)
+    shop.code(call(shop.unknown, peer="192.0.2.8"))
+    assert shop.code(call(shop.reader, peer="192.0.2.8")) == 1002
+
+
+def test_who_is_locked_out_does_not_pass_unchecked(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    shop.open(limit="1/minute", fail_open=True)
+    assert shop.code(call(shop.app)) == 1000
+    assert shop.code(call(shop.unknown)) == 1031
+    shop.directory.known = False
+    try:
+        assert shop.code(call(shop.app, sign="00")) == 1002
+    finally:
+        shop.directory.known = True
+    assert len(caplog.records) == 1
+
+
 def test_lockout_is_not_for_mistakes(shop: Shop) -> None:
     shop.open(limit="3/minute")
     good = call(shop.reader)
