@@ -708,9 +708,9 @@ def test_a_lockout_is_not_made_longer_by_what_it_refuses(shop: Shop) -> None:
     class Counting(MemoryCounters):
         hits = 0
 
-        def hit(self, limit: limits.RateLimitItem, key: str) -> Decision:
+        def hit(self, limit: limits.RateLimitItem, key: str, group: Group) -> Decision:
             self.hits += 1
-            return super().hit(limit, key)
+            return super().hit(limit, key, group)
 
     counters = Counting()
     shop.open(lockout=Lockout(counters, "3/minute", 300))
