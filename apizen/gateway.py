@@ -40,7 +40,7 @@ from apizen.breaker import Breaker
 from apizen.document import MAX_WEIGHT
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.exchange import Exchange
-from apizen.guard import Admission, Beside, Guard, admit, before_body
+from apizen.guard import Admission, Beside, Guard, admit, foresee
 from apizen.media_type import media_type
 from apizen.message import Request, Response, header
 from apizen.parameters import FORM, FORMS, MAX_FORM, MultipartParser, Parameters, body_type, no_multipart
@@ -154,12 +154,9 @@ class Gateway:
         exchange.check_size(length)
         body_type(request.headers)
         endpoint = exchange.endpoint
-        if endpoint is None:
-            return
-        early = before_body(endpoint.guards)
-        exchange.asked = len(early)
-        if early and (pending := _admit(exchange, endpoint, parameters, early)) is not None:
-            await pending
+        if endpoint is not None and endpoint.guards:
+            admission = _admission(exchange, endpoint, parameters)
+            exchange.asked = await foresee(admission, endpoint.guards)
 
     async def _handle_large(self, exchange: Exchange) -> Response:
         """Reads a large body in a thread: megabytes of JSON would hold up everybody's calls."""
@@ -350,6 +347,18 @@ def _admit(
     beside: Beside | None = None,
 ) -> Awaitable[None] | None:
     """Asks some guards of the endpoint; what is left to await, if one must wait."""
+    admission = _admission(exchange, endpoint, parameters)
+    if beside is not None:
+        admission.beside = beside
+    pending = admit(admission, guards)
+    if pending is not None:
+        return _admit_later(exchange, admission, pending)
+    exchange.app_key = admission.app_key
+    return None
+
+
+def _admission(exchange: Exchange, endpoint: Endpoint, parameters: Parameters) -> Admission:
+    """What the guards are told: a new one, or that of the call before its body was read."""
     exchange.app_key = parameters.public("app_key") or ""
     admission = exchange.admission
     if admission is None:
@@ -359,13 +368,7 @@ def _admit(
         exchange.headers = admission.headers
     else:
         admission.request, admission.parameters = exchange.request, parameters
-    if beside is not None:
-        admission.beside = beside
-    pending = admit(admission, guards)
-    if pending is not None:
-        return _admit_later(exchange, admission, pending)
-    exchange.app_key = admission.app_key
-    return None
+    return admission
 
 
 async def _admit_later(exchange: Exchange, admission: Admission, pending: Awaitable[None]) -> None:

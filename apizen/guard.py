@@ -10,22 +10,23 @@ pass or raises the `ApiException` that is its answer::
             if not 8 <= time.localtime().tm_hour < 18:
                 raise ApiSysExceptions.forbidden_request('8 时至 18 时')
 
+        foresee = check
+
 A guard that must wait for something, as a store on another machine, gives an awaitable; it never blocks.
 
-Before a large body is read, the first guards of an endpoint are asked, up to the one that reads the body.
+Before a large body is read, the guards are asked what they can tell without it, up to the first that needs it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from itertools import takewhile
 from typing import Any, Protocol
 
 from apizen.message import Request
 from apizen.parameters import Parameters
 
-__all__ = ["Admission", "Beside", "Guard", "GuardFactory", "admit", "before_body"]
+__all__ = ["Admission", "Beside", "Guard", "GuardFactory", "admit", "foresee"]
 
 #: Runs something in a thread and gives its result.
 Beside = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -84,15 +85,26 @@ class Guard(Protocol):
     def check(self, admission: Admission) -> Awaitable[None] | None:
         """Raises an `ApiException`, at once or when awaited, for a call that may not pass."""
 
+    def foresee(self, admission: Admission) -> Awaitable[None] | None:
+        """The same for a call that may not pass whatever its body is. One that reads no body has judged it then."""
+
 
 #: Makes an endpoint's guards from the keys ``auth`` and ``rate`` of its entry; a key that it does not have is
 #: missing. Raises ValueError for what they can't be.
 GuardFactory = Callable[[dict[str, object]], tuple[Guard, ...]]
 
 
-def before_body(guards: Iterable[Guard]) -> tuple[Guard, ...]:
-    """The guards that can be asked before the body is there."""
-    return tuple(takewhile(lambda guard: not guard.reads_body, guards))
+async def foresee(admission: Admission, guards: Iterable[Guard]) -> int:
+    """Asks the guards before the body is there; how many of them need not be asked again."""
+    asked = 0
+    for guard in guards:
+        pending = guard.foresee(admission)
+        if pending is not None:
+            await pending
+        if guard.reads_body:
+            break
+        asked += 1
+    return asked
 
 
 def admit(admission: Admission, guards: Iterable[Guard]) -> Awaitable[None] | None:

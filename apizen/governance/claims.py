@@ -57,11 +57,23 @@ class Claims:
                     return False
         except TableFull:
             raise CountersError("too many claims are remembered already") from None
-        except OwnedFileError as error:
-            raise CountersError(str(error)) from error
-        except OSError as error:
-            raise CountersError(str(file.failed(error) if file else error)) from error
+        except (OwnedFileError, OSError) as error:
+            raise self._failure(error) from error
         return True
+
+    def has_any(self, keys: Iterable[str], now: float) -> bool:
+        """Whether one of some keys is claimed."""
+        try:
+            if self._file is not None:
+                self._file.check()
+            return any(self._table.has(digest_of(key), now) for key in keys)
+        except (OwnedFileError, OSError) as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: OwnedFileError | OSError) -> CountersError:
+        if isinstance(error, OSError) and self._file is not None:
+            return CountersError(str(self._file.failed(error)))
+        return CountersError(str(error))
 
     def close(self) -> None:
         if self._file is not None:

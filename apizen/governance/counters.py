@@ -142,6 +142,9 @@ class Counters(Protocol):
         exactly one gets them. What was claimed before a key that is taken stays claimed.
         """
 
+    def is_any_claimed(self, keys: Sequence[str]) -> Outcome[bool]:
+        """Whether somebody has claimed one of several keys, and it is not free again."""
+
     def lock(self, key: str, seconds: float) -> Outcome[None]:
         """Locks somebody out. Where all places are taken, the lock-out that ends first makes room."""
 
@@ -293,6 +296,9 @@ class MemoryCounters:
     def claim_all(self, keys: Sequence[str], seconds: float) -> bool:
         now = self._clock()
         return self._claims.claim_all(keys, now, now + seconds)
+
+    def is_any_claimed(self, keys: Sequence[str]) -> bool:
+        return self._claims.has_any(keys, self._clock())
 
     def lock(self, key: str, seconds: float) -> None:
         if len(self._locks) >= MOST_LOCKS:

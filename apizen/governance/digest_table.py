@@ -123,6 +123,13 @@ class DigestTable:
         self._write(start + at, key, now, until)
         return True
 
+    def has(self, digest: bytes, now: float) -> bool:
+        """Whether a key is remembered."""
+        key, number = _DIGEST.unpack(digest)
+        page = self._pages.read(self._offset + number % self._buckets * _BUCKET, _BUCKET)
+        at = _place_of(key, page)
+        return at != -1 and now < _TIME.unpack_from(page, at + _KEY)[0] <= now + LONGEST
+
     def find(self, digest: bytes, now: float, *, displacing: bool = False) -> Place:
         """The place of a key. One that has none gets a free one; where none is free, `TableFull` is raised, or with
         ``displacing`` it gets the place of what would be forgotten first.

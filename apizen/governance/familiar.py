@@ -3,48 +3,87 @@
 A lock-out is for strangers who guess. An address may be that of a whole office, where one program is wrong and the
 others are right: what was right an hour ago is still looked at.
 
->>> familiar = FamiliarApps()
->>> familiar.add('2001:db8::7', '12345678')
->>> familiar.has('2001:db8::8', '12345678'), familiar.has('2001:db8::7', '87654321')
+It is kept where claims are, so that all workers and machines know it, after a restart too: as a claim on a pair of
+address and app in a third of an hour. A process asks the store only where it does not know by itself.
+
+>>> import asyncio
+>>> from apizen.governance.counters import MemoryCounters
+>>> counters = MemoryCounters()
+>>> FamiliarApps(counters).add('2001:db8::7', '12345678')
+>>> async def ask(address, app_key):
+...     return await FamiliarApps(counters).has(address, app_key)
+>>> asyncio.run(ask('2001:db8::8', '12345678')), asyncio.run(ask('2001:db8::7', '87654321'))
 (True, False)
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from apizen.governance.counters import caller_of
+from apizen.governance.counters import Counters, CountersError, Outcome, begun, caller_of, outcome_of
+from apizen.quiet import Seldom
 
 __all__ = ["FamiliarApps"]
 
-_SECONDS = 3600
-#: Pairs of an address and an app: some 300 bytes each.
+_SLOT_SECONDS = 1200
+_SLOTS = 4  # the present one, and those of an hour
+#: Pairs of an address and an app that a process knows by itself: some 300 bytes each.
 MOST_PAIRS = 10_000
+
+_Pair = tuple[str, str]
 
 
 class FamiliarApps:
-    """Who used which app in the last hour, in this process. Of too many pairs it forgets those not used for longest.
+    """Who used which app in the last hour, and up to 20 minutes longer.
 
     An IPv6 network of 64 bits is one address. Only a right signature gets in, so nobody without a secret of their own
-    can make it forget others.
+    can make it forget others. Where the store fails, it knows what this process does.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, counters: Counters, clock: Callable[[], float] = time.time) -> None:
+        self._counters = counters
         self._clock = clock
-        self._used: OrderedDict[tuple[str, str], float] = OrderedDict()
+        # The slot in which a pair was seen last; those that were not for longest come first.
+        self._seen: OrderedDict[_Pair, int] = OrderedDict()
+        self._seldom = Seldom(logging.getLogger(__name__), 60)
 
-    def add(self, address: str, app_key: str) -> None:
+    def add(self, address: str, app_key: str) -> Outcome[None]:
         """Notes a good call."""
         pair = caller_of(address), app_key
-        used = self._used
-        used[pair] = self._clock()
-        used.move_to_end(pair)
-        if len(used) > MOST_PAIRS:
-            used.popitem(last=False)
+        slot = self._slot()
+        if self._seen.get(pair) == slot:
+            return None
+        self._seen[pair] = slot
+        self._seen.move_to_end(pair)
+        if len(self._seen) > MOST_PAIRS:
+            self._seen.popitem(last=False)
+        return begun(self._counters, self._share(pair, slot))
 
-    def has(self, address: str, app_key: str) -> bool:
+    async def has(self, address: str, app_key: str) -> bool:
         """Whether the address used the app well in the last hour."""
-        used = self._used.get((caller_of(address), app_key))
-        return used is not None and self._clock() - used <= _SECONDS
+        pair = caller_of(address), app_key
+        slot = self._slot()
+        if slot - self._seen.get(pair, -_SLOTS) < _SLOTS:
+            return True
+        keys = [_key(pair, slot - back) for back in range(_SLOTS)]
+        try:
+            return await outcome_of(self._counters.is_any_claimed(keys))
+        except CountersError as error:
+            self._seldom.warning("apps that were used well can't be looked up: %s", error)
+            return False
+
+    async def _share(self, pair: _Pair, slot: int) -> None:
+        try:
+            await outcome_of(self._counters.claim(_key(pair, slot), _SLOTS * _SLOT_SECONDS))
+        except CountersError as error:
+            self._seldom.warning("apps that are used well can't be kept: %s", error)
+
+    def _slot(self) -> int:
+        return int(self._clock()) // _SLOT_SECONDS
+
+
+def _key(pair: _Pair, slot: int) -> str:
+    return f"familiar:{slot}:{pair[1]}:{pair[0]}"

@@ -92,6 +92,9 @@ class FileCounters:
 
         return self._locked(claim)
 
+    def is_any_claimed(self, keys: Sequence[str]) -> bool:
+        return self._locked(lambda: self._claims.has_any(keys, self._clock()))
+
     def lock(self, key: str, seconds: float) -> None:
         self._locked(lambda: self._locks.lock(key, self._clock(), seconds))
 

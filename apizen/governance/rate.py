@@ -213,3 +213,5 @@ class _RateGuard:
 
     def check(self, admission: Admission) -> Outcome[None]:
         return self._rates.check(admission, self._rate)
+
+    foresee = check

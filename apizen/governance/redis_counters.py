@@ -156,9 +156,12 @@ class RedisCounters:
         return await self.claim_all((key,), seconds)
 
     async def claim_all(self, keys: Sequence[str], seconds: float) -> bool:
-        names = [f"apizen:claim:{digest_of(key).hex()}" for key in keys]
+        names = _names(keys)
         milliseconds = max(1, round(seconds * 1000))
         return bool(await self._ask(lambda: self._claim(names, [milliseconds])))
+
+    async def is_any_claimed(self, keys: Sequence[str]) -> bool:
+        return bool(await self._ask(lambda: self._redis.exists(*_names(keys))))
 
     async def lock(self, key: str, seconds: float) -> None:
         await self._ask(lambda: self._lock(["apizen:locks"], [key, seconds]))
@@ -191,6 +194,10 @@ class RedisCounters:
                 self._trying = False
         self._rests_until = 0.0
         return answer
+
+
+def _names(keys: Sequence[str]) -> list[str]:
+    return [f"apizen:claim:{digest_of(key).hex()}" for key in keys]
 
 
 async def _cancellable(question: Awaitable[Any]) -> Any:

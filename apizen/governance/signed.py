@@ -97,7 +97,7 @@ class SignedCalls:
         self._directory = directory
         self._counters = counters
         self._lockout = lockout
-        self._familiar = FamiliarApps()
+        self._familiar = FamiliarApps(counters)
         self._sign_methods = _known(sign_methods)
         self._zone = zone_of(time_zone)
         self._expected = f"应为 yyyy-MM-dd HH:mm:ss（{time_zone}）、10 位秒数或 13 位毫秒数"
@@ -110,17 +110,33 @@ class SignedCalls:
         app_key = admission.parameters.public("app_key")
         if not app_key:
             raise ApiSysExceptions.anonymous_not_allowed("应有 app_key 及签名")
+        refusal = self._refusal(admission)
+        if refusal is not None:
+            return self._check_locked_out(admission, app_key, refusal)
+        return self._check_known(admission, app_key)
+
+    def foresee(self, admission: Admission) -> Outcome[None]:
+        """Raises 1002 for a caller that is locked out, if the app is none that its address has used well."""
+        app_key = admission.parameters.public("app_key")
+        refusal = self._refusal(admission) if app_key else None  # a form may name it
+        return None if refusal is None or not app_key else self._refuse_unfamiliar(admission, app_key, refusal)
+
+    def _refusal(self, admission: Admission) -> ApiException | None:
+        """The 1002 of a caller that is locked out."""
         if self._lockout.active:
             try:
                 self._lockout.refuse(*_callers(admission))
             except ApiException as refusal:
-                if not self._familiar.has(admission.address, app_key):
-                    raise
-                return self._check_locked_out(admission, app_key, refusal)
-        return self._check_known(admission, app_key)
+                return refusal
+        return None
+
+    async def _refuse_unfamiliar(self, admission: Admission, app_key: str, refusal: ApiException) -> None:
+        if not await self._familiar.has(admission.address, app_key):
+            raise refusal
 
     async def _check_locked_out(self, admission: Admission, app_key: str, refusal: ApiException) -> None:
         """Lets a good call of a familiar app pass; whatever else it is, it is refused."""
+        await self._refuse_unfamiliar(admission, app_key, refusal)
         try:
             await outcome_of(self._check_known(admission, app_key))
         except ApiException:
@@ -227,8 +243,7 @@ class SignedCalls:
             return None
         if not isinstance(claimed, bool):
             return self._claim_later(admission, claimed)
-        self._claimed(admission, claimed)
-        return None
+        return self._claimed(admission, claimed)
 
     async def _claim_later(self, admission: Admission, claimed: Awaitable[bool]) -> None:
         try:
@@ -236,12 +251,12 @@ class SignedCalls:
         except CountersError as broken:
             self._pass_unchecked(broken)
         else:
-            self._claimed(admission, first)
+            await outcome_of(self._claimed(admission, first))
 
-    def _claimed(self, admission: Admission, first: bool) -> None:
+    def _claimed(self, admission: Admission, first: bool) -> Outcome[None]:
         if not first:
             raise ApiSysExceptions.repeated_request
-        self._familiar.add(admission.address, admission.app_key)
+        return self._familiar.add(admission.address, admission.app_key)
 
     def _pass_unchecked(self, reason: object) -> None:
         if self._fail_open:

@@ -30,6 +30,9 @@ class Keyed:
     def __init__(self) -> None:
         self.asked: list[Admission] = []
 
+    def foresee(self, admission: Admission) -> None:
+        return None
+
     def check(self, admission: Admission) -> Awaitable[None] | None:
         self.asked.append(admission)
         admission.headers.append(("RateLimit", '"method";r=1'))

@@ -123,9 +123,18 @@ def test_claim_all_takes_keys_in_order_up_to_the_first_refusal(store):
     assert store.claim_all([], 60)
 
 
+def test_is_any_claimed(store):
+    assert not store.is_any_claimed(["a", "b"])
+    assert store.claim("a", 60)
+    assert [store.is_any_claimed(keys) for keys in (["a"], ["b"], ["b", "a"])] == [True, False, True]
+    assert store.claim("b", 60)
+
+
 def test_claim_ends(store):
     start = time.time()
     assert store.claim("a", 1)
+    assert store.is_any_claimed(["a"])
+    until(lambda: not store.is_any_claimed(["a"]))
     until(lambda: store.claim("a", 1))
     assert time.time() - start >= 1
 

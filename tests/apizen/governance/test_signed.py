@@ -68,6 +68,12 @@ class Later:
         await asyncio.sleep(next(NUMBERS) % 7 / 1000)
         return self.store.claim_all(keys, seconds)
 
+    async def claim(self, key: str, seconds: float) -> bool:
+        return self.store.claim(key, seconds)
+
+    async def is_any_claimed(self, keys: Sequence[str]) -> bool:
+        return self.store.is_any_claimed(keys)
+
     async def hit(self, limit: limits.RateLimitItem, key: str, group: Group) -> Decision:
         return self.store.hit(limit, key, group)
 
@@ -81,6 +87,11 @@ class Broken:
     shared = waits = False
 
     def claim_all(self, keys: Sequence[str], seconds: float) -> Any:
+        raise CountersError("nobody there")
+
+    claim = claim_all
+
+    def is_any_claimed(self, keys: Sequence[str]) -> Any:
         raise CountersError("nobody there")
 
     def hit(self, limit: limits.RateLimitItem, key: str, group: Group) -> Any:
@@ -685,6 +696,24 @@ def test_a_lockout_lets_familiar_apps_pass(shop: Shop, store: Any) -> None:
     assert shop.code(big) == 1000
     assert shop.code(call(shop.app, peer="192.0.2.8")) == 1000
     assert shop.code(call(shop.app, peer="192.0.2.8", sign="00")) == 1010
+
+
+@pytest.mark.parametrize("store", [MemoryCounters, Later])
+def test_a_locked_out_caller_is_refused_before_a_large_body_is_read(shop: Shop, store: Any) -> None:
+    shop.open(store(), lockout=Lockout(store(), "3/minute", 300))
+    length = 100_000
+
+    def foreseen(request: Request) -> int:
+        headers = {**request.headers, "Content-Type": "application/json"}
+        found = asyncio.run(shop.gateway.foresee(request._replace(verb="POST", headers=headers, body=b""), length))
+        return json.loads(found.body)["meta"]["code"] if isinstance(found, Response) else 0
+
+    assert shop.code(call(shop.app)) == 1000
+    assert [foreseen(call(app)) for app in (shop.app, shop.reader, shop.unknown)] == [0, 0, 0]
+    for _ in range(3):
+        assert shop.code(call(shop.unknown)) == 1031
+    assert [foreseen(call(app)) for app in (shop.app, shop.reader, shop.unknown)] == [0, 1002, 1002]
+    assert foreseen(call(shop.reader, peer="192.0.2.8")) == 0
 
 
 def test_a_lockout_tells_who_is_wrong_nothing_else(shop: Shop) -> None:
