@@ -330,7 +330,7 @@ def test_system_error_tells_nothing(server: RunningServer, caplog: pytest.LogCap
     answer = server.get("v=1.0&method=fail", {"X-Request-Id": "order-17"})
     assert b"secret" not in answer.body
     assert answer.headers["X-Request-Id"] == "order-17"
-    (record,) = [record for record in caplog.records if record.name == "apizen.gateway"]
+    (record,) = [record for record in caplog.records if record.name == "apizen.answers"]
     assert record.getMessage() == "1.0 fail failed, request order-17"
     assert record.exc_info is not None
     assert record.exc_info[0] is KeyError
