@@ -37,7 +37,6 @@ from urllib.parse import quote
 from apizen.answers import Answers
 from apizen.body_budget import LARGE_BODY
 from apizen.breaker import Breaker
-from apizen.document import MAX_WEIGHT
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.exchange import Exchange
 from apizen.guard import Admission, Beside, Guard, admit, foresee
@@ -52,8 +51,6 @@ __all__ = ["Door", "Gateway"]
 
 _IGNORED_SHOWN = 20
 
-# The values of a JSON body may take so many times its largest size.
-_WEIGHT = 24
 # A large body is read within the call's timeout; within this where only the body says which method it is for.
 _READING_SECONDS = 30.0
 
@@ -106,7 +103,7 @@ class Gateway:
         Never raises, whatever a client sends and a function does.
         """
         if exchange is None:
-            exchange = self._exchange(request)
+            exchange = Exchange(request, self._address_of(request), self._max_body)
         else:
             exchange.request = request
         try:
@@ -284,7 +281,7 @@ class Gateway:
 
     def _judge(self, exchange: Exchange) -> tuple[Endpoint, Parameters]:
         """The endpoint that is asked for, and the parameters."""
-        parameters = Parameters(exchange.request, self._multipart, max(MAX_WEIGHT, _WEIGHT * exchange.most))
+        parameters = Parameters(exchange.request, self._multipart, exchange.most)
         exchange.choose_format(parameters)
         method, version = parameters.public("method"), parameters.public("v")
         if method is None or version is None:

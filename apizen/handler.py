@@ -127,7 +127,7 @@ class _Message(HTTPMessageDelegate):
         self._front = front
         self._server_connection = server_connection
         self._connection = connection
-        self._stream: Connection | None = _stream_of(connection)
+        self._stream: Connection | None = None  # while it owes a body
         self._chunks: list[bytes] = []
         self._received = 0
         self._most = front.max_body
@@ -169,6 +169,7 @@ class _Message(HTTPMessageDelegate):
         length = header(self._headers, "Content-Length")
         if length is None and "Transfer-Encoding" not in self._headers:
             return 0
+        self._stream = _stream_of(self._connection)
         if self._stream is not None:
             self._stream.expect_body()
         return int(length[:20]) if length is not None and length.isdecimal() else 0
@@ -320,9 +321,10 @@ class _Message(HTTPMessageDelegate):
         self._give_back()
         self._inner = None
         self._send(response, "close")
-        if self._stream is not None:
-            self._stream.refused = True
-            self._stream.end_body()
+        stream = _stream_of(self._connection)
+        if stream is not None:
+            stream.refused = True
+            stream.end_body()
         sends = "Content-Length" in self._headers or "Transfer-Encoding" in self._headers
         if not sends or "Expect" in self._headers:  # with Expect the client waits for a word first
             self._connection.finish()

@@ -27,6 +27,7 @@ __all__ = [
     "MAX_FIELDS",
     "MAX_FORM",
     "MAX_QUERY",
+    "WEIGHT",
     "MultipartParser",
     "Parameters",
     "body_type",
@@ -40,6 +41,8 @@ FORMS = frozenset({FORM, "multipart/form-data"})
 #: Characters of a query string, bytes of an urlencoded form, and fields of either.
 MAX_QUERY = 32 * 1024
 MAX_FORM = 1024 * 1024
+#: The values of a JSON body may take so many times the size of the largest body in memory, at least `MAX_WEIGHT`.
+WEIGHT = 24
 MAX_FIELDS = 1000
 
 #: Takes a body and its boundary, gives text fields and files in order. Raises ValueError.
@@ -55,7 +58,7 @@ def no_multipart(body: bytes, boundary: str) -> list[tuple[str, str | UploadFile
 
 
 class Parameters:
-    """The parameters of one request. The values of a JSON body may take ``most`` bytes of memory.
+    """The parameters of one request, whose body may have ``max_body`` bytes.
 
     The form is parsed at once, since it may hold public parameters; a form that can't be parsed is
     reported by `read_body`, so that what is wrong with the query is reported first.
@@ -65,7 +68,7 @@ class Parameters:
         "_form",
         "_form_error",
         "_form_repeated",
-        "_most",
+        "_max_body",
         "_query",
         "_query_repeated",
         "_request",
@@ -74,11 +77,11 @@ class Parameters:
         "values",
     )
 
-    def __init__(self, request: Request, multipart: MultipartParser, most: int = MAX_WEIGHT) -> None:
+    def __init__(self, request: Request, multipart: MultipartParser, max_body: int = 0) -> None:
         if len(request.query) > MAX_QUERY:
             raise ApiSysExceptions.bad_request(f"查询串超过 {MAX_QUERY} 个字符")
         self._request = request
-        self._most = most
+        self._max_body = max_body
         self._query_repeated: dict[str, list[Any]] = {}
         self._query: dict[str, str] = _fields(request.query, self._query_repeated, "查询串")
         #: All the values of each name that came more than once in its source.
@@ -151,7 +154,7 @@ class Parameters:
             return
         media = body_type(request.headers)
         if media.name == "application/json":
-            self._add(_json_object(request.body, self._most))
+            self._add(_json_object(request.body, max(MAX_WEIGHT, WEIGHT * self._max_body)))
         elif self._form:
             self._add(self._form)
 

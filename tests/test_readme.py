@@ -17,13 +17,13 @@ from typing import NamedTuple
 
 import pytest
 
-from apizen import connection, envelope, gateway, multipart, negotiation, server
+from apizen import connection, envelope, multipart, negotiation, server
 from apizen.body_budget import BUDGET, LARGE_BODY
 from apizen.coercion import Mismatch
 from apizen.document import MAX_DEPTH, MAX_WEIGHT, InvalidDocument, decode
 from apizen.exception import SUCCESS_CODE, SUCCESS_MESSAGE, ApiException, ApiSysExceptions
 from apizen.media_type import MAX_BOUNDARY, MAX_CONTENT_TYPE
-from apizen.parameters import MAX_FIELDS, MAX_FORM, MAX_QUERY
+from apizen.parameters import MAX_FIELDS, MAX_FORM, MAX_QUERY, WEIGHT
 from apizen.readers import MOST_WAITING
 from apizen.schema import converter
 from apizen.settings import CONFIG_VARIABLE, known_variables
@@ -236,7 +236,7 @@ LIMITS = [
     ("", []),
     ("urlencoded", [MAX_FORM, MAX_FIELDS]),
     ("multipart", [multipart._MOST_PARTS - 1, multipart._MOST_MARKS]),
-    ("JSON", [MAX_DEPTH, gateway._WEIGHT, MAX_WEIGHT // MIB]),
+    ("JSON", [MAX_DEPTH, WEIGHT, MAX_WEIGHT // MIB]),
     ("", [envelope._DIGITS]),
     ("", [BUDGET // MIB, LARGE_BODY // 1024]),
     ("", [2, MOST_WAITING - 2]),

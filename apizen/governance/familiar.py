@@ -48,12 +48,18 @@ class FamiliarApps:
         self._clock = clock
         # The slot in which a pair was seen last; those that were not for longest come first.
         self._seen: OrderedDict[_Pair, int] = OrderedDict()
+        # What was noted in the present slot, and when that ends: nearly every call ends here.
+        self._noted: set[_Pair] = set()
+        self._ends = 0.0
         self._seldom = Seldom(logging.getLogger(__name__), 60)
 
     def add(self, address: str, app_key: str) -> Outcome[None]:
         """Notes a good call."""
-        pair = caller_of(address), app_key
+        if (address, app_key) in self._noted and self._clock() < self._ends:
+            return None
         slot = self._slot()
+        self._note((address, app_key), slot)
+        pair = caller_of(address), app_key
         if self._seen.get(pair) == slot:
             return None
         self._seen[pair] = slot
@@ -74,6 +80,13 @@ class FamiliarApps:
         except CountersError as error:
             self._seldom.warning("apps that were used well can't be looked up: %s", error)
             return False
+
+    def _note(self, pair: _Pair, slot: int) -> None:
+        ends = float((slot + 1) * _SLOT_SECONDS)
+        if ends != self._ends or len(self._noted) >= MOST_PAIRS:
+            self._noted.clear()
+            self._ends = ends
+        self._noted.add(pair)
 
     async def _share(self, pair: _Pair, slot: int) -> None:
         try:

@@ -151,7 +151,7 @@ class Rates:
         if not isinstance(rate, str):
             raise ValueError(f"rate must be a text as 100/minute, or None for no limit, not {rate!r}")
         rules = _rules(rate, self._total, "")
-        return _RateGuard(self, rate) if rules.rules or signed else None
+        return _RateGuard(self, rate, only_apps=not rules.rules) if rules.rules or signed else None
 
     def check(self, admission: Admission, rate: str) -> Outcome[None]:
         """Counts a call to a method of this rate. Raises 1027, at once or when awaited."""
@@ -203,15 +203,19 @@ class Rates:
 class _RateGuard:
     """Counts the calls of one method."""
 
-    __slots__ = ("_rate", "_rates")
+    __slots__ = ("_only_apps", "_rate", "_rates")
 
     reads_body = False
 
-    def __init__(self, rates: Rates, rate: str) -> None:
+    def __init__(self, rates: Rates, rate: str, *, only_apps: bool) -> None:
         self._rates = rates
         self._rate = rate
+        # Whether there is nothing to count but for apps with a rate of their own.
+        self._only_apps = only_apps
 
     def check(self, admission: Admission) -> Outcome[None]:
+        if self._only_apps and not admission.app_rate:
+            return None
         return self._rates.check(admission, self._rate)
 
     foresee = check

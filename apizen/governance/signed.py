@@ -241,9 +241,11 @@ class SignedCalls:
         except CountersError as broken:
             self._pass_unchecked(broken)
             return None
-        if not isinstance(claimed, bool):
-            return self._claim_later(admission, claimed)
-        return self._claimed(admission, claimed)
+        if claimed is True:
+            return self._familiar.add(admission.address, admission.app_key)
+        if claimed is False:
+            raise ApiSysExceptions.repeated_request
+        return self._claim_later(admission, claimed)
 
     async def _claim_later(self, admission: Admission, claimed: Awaitable[bool]) -> None:
         try:
@@ -251,12 +253,9 @@ class SignedCalls:
         except CountersError as broken:
             self._pass_unchecked(broken)
         else:
-            await outcome_of(self._claimed(admission, first))
-
-    def _claimed(self, admission: Admission, first: bool) -> Outcome[None]:
-        if not first:
-            raise ApiSysExceptions.repeated_request
-        return self._familiar.add(admission.address, admission.app_key)
+            if not first:
+                raise ApiSysExceptions.repeated_request
+            await outcome_of(self._familiar.add(admission.address, admission.app_key))
 
     def _pass_unchecked(self, reason: object) -> None:
         if self._fail_open:
