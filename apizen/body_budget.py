@@ -13,12 +13,18 @@ from __future__ import annotations
 
 from apizen.exception import ApiSysExceptions
 
-__all__ = ["BUDGET", "LARGE_BODY", "BodyBudget"]
+__all__ = ["BUDGET", "LARGE_BODY", "BodyBudget", "check_size"]
 
 #: Bytes from which on a body is large.
 LARGE_BODY = 64 * 1024
 #: Bytes of all bodies of a process.
 BUDGET = 256 * 1024 * 1024
+
+
+def check_size(size: int, most: int) -> None:
+    """Raises 1028 for a body of more bytes than it may have."""
+    if size > most:
+        raise ApiSysExceptions.body_too_large(f"上限为 {most} 字节")
 
 
 class BodyBudget:

@@ -77,8 +77,3 @@ class Exchange(Call):
         self.xml = accepts_xml(self.request.headers.get("Accept", "")) is True
         with contextlib.suppress(ApiException):  # the error to report is another one
             self.choose_format(Parameters(self.request._replace(body=b""), no_multipart))
-
-    def check_size(self, size: int) -> None:
-        """Raises 1028 for a body of more bytes than it may have."""
-        if size > self.most:
-            raise ApiSysExceptions.body_too_large(f"上限为 {self.most} 字节")

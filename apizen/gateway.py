@@ -35,7 +35,7 @@ from typing import Any
 from urllib.parse import quote
 
 from apizen.answers import Answers
-from apizen.body_budget import LARGE_BODY
+from apizen.body_budget import LARGE_BODY, check_size
 from apizen.breaker import Breaker
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.exchange import Exchange
@@ -148,7 +148,7 @@ class Gateway:
             exchange.most = self._find(exchange, _named(exchange, method, version)).max_body
         if media.name == FORM:
             exchange.most = min(exchange.most, MAX_FORM)
-        exchange.check_size(length)
+        check_size(length, exchange.most)
         body_type(request.headers)
         endpoint = exchange.endpoint
         if endpoint is not None and endpoint.guards:
@@ -293,7 +293,7 @@ class Gateway:
         endpoint = self._find(exchange, named)
         if exchange.request.body:
             exchange.most = endpoint.max_body
-            exchange.check_size(len(exchange.request.body))
+            check_size(len(exchange.request.body), exchange.most)
         return endpoint, parameters
 
     def _find(self, exchange: Exchange, named: tuple[str, str]) -> Endpoint:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from tornado.httputil import HTTPFile, parse_multipart_form_data
+from tornado.httputil import HTTPFile, ParseMultipartConfig, parse_multipart_form_data
 
 from apizen.schema import UploadFile
 
@@ -22,6 +22,8 @@ _MOST_PARTS = 100
 _MOST_MARKS = 64
 # More than Tornado reads of one.
 _LONGEST_HEADER = 20_000
+# Of our own: that of the process is for Tornado's handlers, see `apizen.handler`.
+_CONFIG = ParseMultipartConfig(max_parts=_MOST_PARTS)
 
 
 def parse_multipart(body: bytes, boundary: str) -> list[tuple[str, str | UploadFile]]:
@@ -39,7 +41,7 @@ def parse_multipart(body: bytes, boundary: str) -> list[tuple[str, str | UploadF
     fields: dict[str, list[bytes]] = {}
     files: dict[str, list[HTTPFile]] = {}
     try:
-        parse_multipart_form_data(boundary.encode("latin-1"), body, fields, files)
+        parse_multipart_form_data(boundary.encode("latin-1"), body, fields, files, config=_CONFIG)
     except UnicodeDecodeError:
         raise
     except Exception as error:  # HTTPInputError, and what parsing RFC 2231 parameters raises beside it

@@ -14,9 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tornado.web import RequestHandler, URLSpec
 
 from apizen import UploadFile
-from tests.support import HOST, RunningServer, serving, until
+from apizen.application import make_app
+from apizen.settings import Settings
+from tests.support import HOST, RunningServer, registry_of, serving, until
 
 PATH = b"/api/router/rest?v=1.0&method=echo&name=jack"
 HEAD = b"GET " + PATH + b" HTTP/1.1\r\nHost: x\r\n"
@@ -419,6 +422,34 @@ def test_a_long_boundary_is_not_looked_for(server: RunningServer) -> None:
 
     short = min(seconds("a" + "-" * 69, 1035) for _ in range(3))
     assert min(seconds("a" + "-" * 150, 1024) for _ in range(3)) < 8 * short
+
+
+class Own(RequestHandler):
+    """A handler that an application brings."""
+
+    def post(self) -> None:
+        self.finish(self.get_body_argument("name", "none"))
+
+
+OWN_PART = 'Content-Disposition: form-data; name="name"'
+
+
+@pytest.mark.parametrize(
+    ("parts", "status"),
+    [
+        ([OWN_PART], 200),
+        ([OWN_PART] * 49, 200),
+        ([OWN_PART] * 50, 400),
+        ([OWN_PART + ";a=" + "b" * 900], 200),
+        ([OWN_PART + ";a=" + "b" * 1024], 400),
+    ],
+)
+def test_forms_of_an_applications_handlers(parts: list[str], status: int) -> None:
+    app = make_app(Settings(access_log="off"), registry_of(METHODS), [URLSpec("/own", Own)])
+    with RunningServer(app) as own:
+        body = multipart(*((head, b"jack") for head in parts))
+        answer = own.send("POST", "/own", body, {"Content-Type": "multipart/form-data; boundary=B"})
+        assert (answer.status, answer.body == b"jack") == (status, status == 200)
 
 
 def test_client_that_goes_away_disturbs_nobody(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
