@@ -168,7 +168,7 @@ class _Message(HTTPMessageDelegate):
         except ApiException as error:
             self._refuse(error)
             return None
-        return self._foresee(length) if length > min(LARGE_BODY, self._most) else None
+        return self._foresee(length) if length and length > min(LARGE_BODY, self._most) else None
 
     def _expect_body(self) -> int:
         """The length of the body as the client says it, 0 where it does not."""
@@ -283,7 +283,8 @@ class _Message(HTTPMessageDelegate):
         return Request(self._start_line.method, self._query, self._headers, body, peer)
 
     def _write(self, response: Response) -> None:
-        self._give_back()
+        if self._held:
+            self._give_back()
         self._send(response, self._connection_header())
         self._connection.finish()
 
