@@ -37,6 +37,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
+from apizen.body_budget import LARGE_BODY
 from apizen.exception import ApiException, ApiSysExceptions, hint_at
 from apizen.governance.canonical import VERSION, canonical
 from apizen.governance.counters import CountersError, Outcome, outcome_of
@@ -65,7 +66,6 @@ __all__ = ["SignedCalls"]
 
 # By so many seconds the clocks of several servers may differ: what one still takes, no other has forgotten.
 _SKEW = 10
-_LARGE_BODY = 64 * 1024
 _RETRY_AFTER = "5"
 _SHOWN = 2000
 _NAME_SHOWN = 64
@@ -170,7 +170,7 @@ class SignedCalls:
             raise ApiSysExceptions.bad_request(f"签名的参数不能与文件同名：{hidden[0][:_NAME_SHOWN]}")
         method = self._sign_method(parameters.public("sign_method"))
         seconds_left = self._seconds_left(timestamp)
-        if len(admission.request.body) > _LARGE_BODY:
+        if len(admission.request.body) > LARGE_BODY:
             return self._check_later(admission, app, method, seconds_left)
         return self._check_signature(admission, app, method, seconds_left, _signed(admission, method, app.secret))
 

@@ -37,14 +37,20 @@ class Count:
         return self.ended
 
 
+async def begun(readers: Readers, count: Count, times: int) -> list[asyncio.Task[int]]:
+    """So much work, when both threads are at it."""
+    reading = [asyncio.create_task(readers.run(count.work, 10)) for _ in range(times)]
+    while count.inside < 2:
+        await asyncio.sleep(0)
+    return reading
+
+
 def test_two_at_a_time(gate: threading.Event) -> None:
     count = Count(gate)
 
     async def read() -> None:
         readers = Readers()
-        reading = [asyncio.create_task(readers.run(count.work, 10)) for _ in range(8)]
-        while count.inside < 2:
-            await asyncio.sleep(0)
+        reading = await begun(readers, count, 8)
         gate.set()
         assert sorted(await asyncio.gather(*reading)) == list(range(1, 9))
         assert count.most == 2
@@ -73,9 +79,7 @@ def test_what_does_not_begin_in_time_never_begins(gate: threading.Event) -> None
 
     async def read() -> None:
         readers = Readers()
-        reading = [asyncio.create_task(readers.run(count.work, 10)) for _ in range(2)]
-        while count.inside < 2:
-            await asyncio.sleep(0)
+        reading = await begun(readers, count, 2)
         for _ in range(2 * MOST_WAITING):  # each leaves its place free
             with pytest.raises(ApiSysExceptions.call_timeout):
                 await readers.run(count.work, 0.001)
