@@ -19,8 +19,8 @@ test-tornado: $(VENV)/dev.done
 	rm -rf $(BESIDE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(BESIDE) "tornado$(TORNADO)"
 	PYTHONPATH=$(BESIDE) $(BIN)/python -c 'import tornado; print("Tornado", tornado.version)'
-	PYTHONPATH=$(BESIDE) $(BIN)/python -m pytest $(addprefix tests/apizen/test_, \
-		tornado_internals.py handler.py listener.py connections.py)
+	PYTHONPATH=$(BESIDE) $(BIN)/python -m pytest $(addprefix tests/apizen/servers/tornado/test_, \
+		tornado_internals.py front.py listener.py connections.py)
 
 lint: $(VENV)/dev.done
 	$(BIN)/ruff check .

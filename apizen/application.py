@@ -6,29 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tornado.web import Application
+from tornado import web
 
 from apizen.breaker import Breaker
-from apizen.connections import Connections
-from apizen.descriptors import descriptor_limit, room_for_connections
-from apizen.gateway import Gateway
-from apizen.governance.control import Control
-from apizen.handler import Front
-from apizen.multipart import parse_multipart
+from apizen.faces.rpc import Gateway
+from apizen.governance.governance import Governance
 from apizen.observability.errors import errors_rules
 from apizen.observability.observation import Observation
 from apizen.observability.status import status_rules
-from apizen.pages import UnknownPath
 from apizen.runner import Runner
-from apizen.server import Service
+from apizen.servers.descriptors import descriptor_limit, room_for_connections
+from apizen.servers.tornado.connections import Connections
+from apizen.servers.tornado.front import Front
+from apizen.servers.tornado.multipart import parse_multipart
+from apizen.servers.tornado.pages import UnknownPath
+from apizen.service import Service
 from apizen.settings import Settings
 from apizen.version import Catalogue, Registry, default_registry
 
-__all__ = ["App", "make_app"]
+__all__ = ["Application", "make_app"]
 
 
 @dataclass(frozen=True, slots=True)
-class App:
+class Application:
     """What start-up makes: the catalogue of methods, the gateway that answers from it, and its edge."""
 
     settings: Settings
@@ -47,14 +47,14 @@ def make_app(
     registry: Registry = default_registry,
     handlers: Sequence[Any] = (),
     services: tuple[Service, ...] = (),
-) -> App:
+) -> Application:
     """Compiles the registry. What is wrong with an entry stands in ``catalogue.problems``.
 
     ``handlers`` are Tornado's rules for further paths of the server, ``services`` what lives behind them.
     Raises `SettingsError`.
     """
-    control = Control(settings)
-    catalogue = registry.catalogue(settings.timeout, control.guards, settings.max_body)
+    governance = Governance(settings)
+    catalogue = registry.catalogue(settings.timeout, governance.guards, settings.max_body)
     breaker = Breaker(catalogue, settings.workers) if settings.workers > 1 else None
     runner = Runner(settings.threads, settings.queue, settings.overrun, breaker)
     gateway = Gateway(
@@ -65,22 +65,24 @@ def make_app(
         cors_origin=settings.cors_origin,
         debug=settings.debug,
         max_answer=settings.max_answer,
-        address_of=control.address_of,
-        doors=control.doors,
+        address_of=governance.address_of,
+        doors=governance.doors,
         max_body=settings.max_body,
         breaker=breaker,
     )
     connections = Connections(room_for_connections(settings.max_connections, settings.threads, descriptor_limit()))
-    observation = Observation(settings, gateway, runner, connections, control.address_of, control.times_full)
-    application = Application(
+    observation = Observation(settings, gateway, runner, connections, governance.address_of, governance.times_full)
+    application = web.Application(
         [
             *handlers,
             *errors_rules(gateway, settings.response_key),
-            *status_rules(gateway, observation.metrics, control.why_not_ready),
+            *status_rules(gateway, observation.metrics, governance.why_not_ready),
         ],
         default_handler_class=UnknownPath,
         default_handler_args={"gateway": gateway},
         log_function=observation.log,
     )
-    front = Front(gateway, application, settings.max_body, observation.observers, control.admit)
-    return App(settings, catalogue, gateway, runner, front, (observation, control, *services), connections, breaker)
+    front = Front(gateway, application, settings.max_body, observation.observers, governance.admit)
+    return Application(
+        settings, catalogue, gateway, runner, front, (observation, governance, *services), connections, breaker
+    )

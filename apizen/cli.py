@@ -22,7 +22,7 @@ import click
 from tornado import autoreload
 
 from apizen import __version__
-from apizen.application import App
+from apizen.application import Application
 from apizen.application import make_app as make_plain_app
 from apizen.commands.app import app as app_commands
 from apizen.commands.ban import ban
@@ -30,19 +30,20 @@ from apizen.commands.command import Group, command_of
 from apizen.commands.maintenance import maintenance
 from apizen.commands.sign import sign
 from apizen.commands.top import top
-from apizen.descriptors import descriptor_limit, raise_descriptor_limit
-from apizen.listener import bind
-from apizen.message import GATEWAY_PATH, Request, Response
-from apizen.server import Server
+from apizen.request import GATEWAY_PATH, Request, Response
+from apizen.servers.descriptors import descriptor_limit, raise_descriptor_limit
+from apizen.servers.supervisor import Supervisor
+from apizen.servers.tornado.listener import bind
+from apizen.servers.tornado.server import Server
+from apizen.service import StartError
 from apizen.settings import Settings, SettingsError
-from apizen.supervisor import StartError, Supervisor
 from apizen.version import Catalogue, RegistrationError
 
 __all__ = ["main"]
 
 logger = logging.getLogger(__name__)
 
-MakeApp = Callable[[Settings], App]
+MakeApp = Callable[[Settings], Application]
 Result = TypeVar("Result")
 
 
@@ -124,7 +125,7 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
     return result
 
 
-async def _serve(app: App, sockets: Sequence[socket.socket], announce: Callable[[], None]) -> None:
+async def _serve(app: Application, sockets: Sequence[socket.socket], announce: Callable[[], None]) -> None:
     settings = app.settings
     server = Server(app.front, app.runner, settings.host, settings.port, app.services, app.connections)
     await server.start_services()
@@ -134,7 +135,7 @@ async def _serve(app: App, sockets: Sequence[socket.socket], announce: Callable[
     await server.run(announce)
 
 
-def _announce(app: App, port: int) -> None:
+def _announce(app: Application, port: int) -> None:
     click.echo(f"api zen {__version__}, stop with Ctrl-C")
     origins = [f"http://{address}:{port}" for address in _addresses(app.settings.host)]
     for origin in origins:
@@ -197,7 +198,7 @@ def _verb(catalogue: Catalogue, version: str, method: str) -> str:
     return "GET" if endpoint is None or "GET" in endpoint.verbs else min(endpoint.verbs)
 
 
-async def _call(app: App, request: Request) -> Response:
+async def _call(app: Application, request: Request) -> Response:
     server = Server(app.front, app.runner, "", 0, app.services)
     await server.start_services()
     try:
@@ -218,7 +219,7 @@ def check(make_app: MakeApp, settings: Settings) -> None:
         sys.exit(1)
 
 
-def _app(make_app: MakeApp, settings: Settings) -> App:
+def _app(make_app: MakeApp, settings: Settings) -> Application:
     # An application's modules lie where the command is given, as for python -m.
     here = str(Path.cwd())
     if here not in sys.path:

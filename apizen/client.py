@@ -39,8 +39,8 @@ import msgspec
 
 from apizen.exception import SUCCESS_CODE, ApiBaseExceptions, ApiSysExceptions
 from apizen.governance.canonical import VERSION
-from apizen.governance.signing import SIGN_METHODS, request_to_sign, signature
-from apizen.message import GATEWAY_PATH
+from apizen.governance.signature import SIGN_METHODS, request_to_sign, signature
+from apizen.request import GATEWAY_PATH
 from apizen.version import VERBS
 
 __all__ = ["ApiError", "AsyncClient", "Client"]

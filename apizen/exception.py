@@ -70,7 +70,7 @@ from collections.abc import Mapping
 from json import JSONDecodeError
 from typing import Any, ClassVar, cast
 
-from apizen.explanation import EXPLANATIONS, Explanation
+from apizen.error_texts import EXPLANATIONS, Explanation
 
 __all__ = [
     "SUCCESS_CODE",
@@ -127,7 +127,7 @@ class ApiException(Exception):
     """One error answer. Raise the classes that a declaration makes, not this one.
 
     ``detail`` is added to the declared message; ``message`` replaces it. ``headers`` are sent with the
-    answer, as the ``Allow`` of a 405. `apizen.explanation` says what ``english`` to ``retryable`` mean.
+    answer, as the ``Allow`` of a 405. `apizen.error_texts` says what ``english`` to ``retryable`` mean.
     """
 
     err_code: ClassVar[int]

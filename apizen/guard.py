@@ -23,8 +23,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from apizen.message import Request
 from apizen.parameters import Parameters
+from apizen.request import Request
 
 __all__ = ["Admission", "Beside", "Guard", "GuardFactory", "admit", "foresee"]
 

@@ -14,12 +14,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from apizen.document import MAX_WEIGHT, InvalidDocument, decode
+from apizen.call_plan import PUBLIC_PARAMETERS
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.media_type import MediaType, media_type
-from apizen.message import Request, header
+from apizen.request import Request, header
 from apizen.schema import UploadFile
-from apizen.signature import PUBLIC_PARAMETERS
+from apizen.schema.strict_json import MAX_WEIGHT, InvalidDocument, decode
 
 __all__ = [
     "FORM",

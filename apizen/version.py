@@ -44,9 +44,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
+from apizen.call_plan import CallPlan, SignatureError
 from apizen.exception import ApiSysExceptions, hint_at
 from apizen.guard import Guard, GuardFactory
-from apizen.signature import CallPlan, SignatureError
 
 __all__ = [
     "DEFAULT_MAX_BODY",

@@ -10,8 +10,8 @@ import json
 import os
 import sys
 
-from apizen.governance.counters import MemoryCounters
-from apizen.governance.signing import WINDOW
+from apizen.governance.signature import WINDOW
+from apizen.governance.stores.counters import MemoryCounters
 from benchmarks.tree import cost_of
 
 _TIMES = 3

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from apizen.governance.signing import DEFAULT_METHOD, signature, string_to_sign
+from apizen.governance.signature import DEFAULT_METHOD, signature, string_to_sign
 
 __all__ = ["Signer"]
 

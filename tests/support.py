@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from apizen import ApiMethodBase, version
-from apizen.application import App, make_app
-from apizen.message import GATEWAY_PATH
-from apizen.server import Server
+from apizen.application import Application, make_app
+from apizen.request import GATEWAY_PATH
+from apizen.servers.tornado.server import Server
 from apizen.settings import Settings
 from apizen.version import Registry
 
@@ -152,7 +152,7 @@ class ThreadedServer(Client):
 class RunningServer(ThreadedServer):
     """An application behind a real socket."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Application) -> None:
         super().__init__()
         self.app = app
 

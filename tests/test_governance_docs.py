@@ -12,10 +12,10 @@ import pytest
 
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.governance.canonical import canonical
-from apizen.governance.signing import SIGN_METHODS, request_to_sign, signature
-from apizen.message import Request
-from apizen.multipart import parse_multipart
+from apizen.governance.signature import SIGN_METHODS, request_to_sign, signature
 from apizen.parameters import Parameters
+from apizen.request import Request
+from apizen.servers.tornado.multipart import parse_multipart
 from tests.process import ROOT
 from tests.support import serving
 

@@ -17,15 +17,17 @@ from typing import NamedTuple
 
 import pytest
 
-from apizen import connection, envelope, multipart, negotiation, server
-from apizen.body_budget import BUDGET, LARGE_BODY
-from apizen.coercion import Mismatch
-from apizen.document import MAX_DEPTH, MAX_WEIGHT, InvalidDocument, decode
+from apizen.body_size import LARGE_BODY
 from apizen.exception import SUCCESS_CODE, SUCCESS_MESSAGE, ApiException, ApiSysExceptions
+from apizen.faces import envelope, negotiation
+from apizen.faces.readers import MOST_WAITING
 from apizen.media_type import MAX_BOUNDARY, MAX_CONTENT_TYPE
 from apizen.parameters import MAX_FIELDS, MAX_FORM, MAX_QUERY, WEIGHT
-from apizen.readers import MOST_WAITING
 from apizen.schema import converter
+from apizen.schema.scalars import Mismatch
+from apizen.schema.strict_json import MAX_DEPTH, MAX_WEIGHT, InvalidDocument, decode
+from apizen.servers.body_budget import BUDGET
+from apizen.servers.tornado import connection, multipart, server
 from apizen.settings import CONFIG_VARIABLE, known_variables
 from tests.process import ROOT, Program, run, running
 from tests.support import Answer

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from apizen import application
-from apizen.application import App
+from apizen.application import Application
 from apizen.settings import Settings, SettingsError
 from webapi.settings import AppSettings
 
 __all__ = ["AppSettings", "make_app"]
 
 
-def make_app(settings: Settings) -> App:
+def make_app(settings: Settings) -> Application:
     """The application of this repository: the versions in `webapi.methods` and in ``settings.methods``."""
     import webapi.methods  # noqa: F401  (importing it registers the versions)
 

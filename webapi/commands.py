@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 
 import click
 
-from apizen.application import App
+from apizen.application import Application
 from apizen.settings import Settings
 
 __all__ = ["kick", "viewers"]
 
-MakeApp = Callable[[Settings], App]
+MakeApp = Callable[[Settings], Application]
 
 
 def viewers(make_app: MakeApp, settings: Settings) -> None:

@@ -12,11 +12,11 @@ import click
 from apizen.commands.command import Group, MakeApp, takes
 from apizen.commands.console import TEXT, Parsed, answer, as_json, opened, utf8
 from apizen.governance.address import Networks
-from apizen.governance.record import App
+from apizen.governance.records.models import App
 from apizen.settings import Settings
 
 if TYPE_CHECKING:
-    from apizen.governance.apps import Apps
+    from apizen.governance.records.apps import Apps
 
 __all__ = ["app"]
 
@@ -47,8 +47,8 @@ def _patterns(text: str) -> tuple[str, ...]:
 @contextlib.contextmanager
 def _apps(settings: Settings) -> Iterator[Apps]:
     with opened(settings) as database:
-        from apizen.governance.apps import Apps
-        from apizen.governance.secret import SecretKey
+        from apizen.governance.records.apps import Apps
+        from apizen.governance.records.secret import SecretKey
 
         yield Apps(database, SecretKey(settings.secret_key, Path(settings.data)))
 

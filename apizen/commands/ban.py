@@ -16,7 +16,7 @@ import click
 from apizen.commands.command import Group, MakeApp, takes
 from apizen.commands.console import TEXT, Parsed, answer, as_json, opened
 from apizen.governance.address import network_of
-from apizen.governance.record import Ban
+from apizen.governance.records.models import Ban
 from apizen.settings import Settings
 
 __all__ = ["ban", "time_of"]
@@ -74,7 +74,7 @@ def add(
 
     That is an address or a network; an earlier ban of the same is replaced.
     """
-    from apizen.governance.bans import Bans
+    from apizen.governance.records.bans import Bans
 
     with opened(settings) as database:
         made = Bans(database).add(network, until, reason)
@@ -85,7 +85,7 @@ def add(
 @_takes
 def list_(make_app: MakeApp, settings: Settings, as_json: bool) -> None:
     """List the bans that hold."""
-    from apizen.governance.bans import Bans
+    from apizen.governance.records.bans import Bans
 
     with opened(settings) as database:
         found = Bans(database).all()
@@ -97,7 +97,7 @@ def list_(make_app: MakeApp, settings: Settings, as_json: bool) -> None:
 @_takes
 def remove(make_app: MakeApp, settings: Settings, network: str, as_json: bool) -> None:
     """End the ban of CIDR, as it was added."""
-    from apizen.governance.bans import Bans
+    from apizen.governance.records.bans import Bans
 
     with opened(settings) as database:
         ended = Bans(database).remove(network)

@@ -14,7 +14,7 @@ from apizen.governance.error import GovernanceError
 from apizen.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from apizen.governance.database import Database
+    from apizen.governance.records.database import Database
 
 __all__ = ["TEXT", "Parsed", "answer", "as_json", "opened", "utf8"]
 
@@ -58,7 +58,7 @@ TEXT = Parsed("text", utf8)
 @contextlib.contextmanager
 def opened(settings: Settings) -> Iterator[Database]:
     """The database of the settings. What goes wrong with it ends the command with one line."""
-    from apizen.governance.database import Database  # heavy: not for those who only want another command
+    from apizen.governance.records.database import Database  # heavy: not for those who only want another command
 
     try:
         with contextlib.closing(Database.open(settings.database, Path(settings.data))) as database:

@@ -11,7 +11,7 @@ import click
 from apizen.commands.command import MakeApp, takes
 from apizen.commands.console import answer, as_json, opened
 from apizen.governance.canonical import Part
-from apizen.governance.signing import DEFAULT_METHOD, request_to_sign, signature
+from apizen.governance.signature import DEFAULT_METHOD, request_to_sign, signature
 from apizen.schema import UploadFile
 from apizen.settings import Settings
 from apizen.version import VERBS
@@ -89,8 +89,8 @@ def _secret(settings: Settings, app_key: str) -> str:
     if not app_key:
         raise click.UsageError("give --secret, or the app_key of an app in the database")
     with opened(settings) as database:
-        from apizen.governance.apps import Apps
-        from apizen.governance.secret import SecretKey
+        from apizen.governance.records.apps import Apps
+        from apizen.governance.records.secret import SecretKey
 
         key = SecretKey(settings.secret_key, Path(settings.data))
         for app, token in Apps(database, key).sealed():

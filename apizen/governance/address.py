@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from apizen.message import Request, header
+from apizen.request import Request, header
 
 __all__ = ["CallerAddress", "Network", "Networks", "network_of"]
 

@@ -39,7 +39,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from apizen.message import GATEWAY_PATH
+from apizen.request import GATEWAY_PATH
 from apizen.schema import UploadFile
 
 __all__ = ["VERSION", "Part", "canonical", "utf8"]

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from apizen.message import header
+from apizen.request import header
 
 __all__ = ["is_cross_site"]
 

@@ -7,7 +7,7 @@ It is kept where claims are, so that all workers and machines know it, after a r
 address and app in a third of an hour. A process asks the store only where it does not know by itself.
 
 >>> import asyncio
->>> from apizen.governance.counters import MemoryCounters
+>>> from apizen.governance.stores.counters import MemoryCounters
 >>> counters = MemoryCounters()
 >>> FamiliarApps(counters).add('2001:db8::7', '12345678')
 >>> async def ask(address, app_key):
@@ -23,8 +23,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from apizen.governance.counters import Counters, CountersError, Outcome, begun, caller_of, outcome_of
-from apizen.quiet import Seldom
+from apizen.governance.stores.counters import Counters, CountersError, Outcome, begun, caller_of, outcome_of
+from apizen.throttled_log import ThrottledLog
 
 __all__ = ["FamiliarApps"]
 
@@ -51,7 +51,7 @@ class FamiliarApps:
         # What was noted in the present slot, and when that ends: nearly every call ends here.
         self._noted: set[_Pair] = set()
         self._ends = 0.0
-        self._seldom = Seldom(logging.getLogger(__name__), 60)
+        self._throttled_log = ThrottledLog(logging.getLogger(__name__), 60)
 
     def add(self, address: str, app_key: str) -> Outcome[None]:
         """Notes a good call."""
@@ -78,7 +78,7 @@ class FamiliarApps:
         try:
             return await outcome_of(self._counters.is_any_claimed(keys))
         except CountersError as error:
-            self._seldom.warning("apps that were used well can't be looked up: %s", error)
+            self._throttled_log.warning("apps that were used well can't be looked up: %s", error)
             return False
 
     def _note(self, pair: _Pair, slot: int) -> None:
@@ -92,7 +92,7 @@ class FamiliarApps:
         try:
             await outcome_of(self._counters.claim(_key(pair, slot), _SLOTS * _SLOT_SECONDS))
         except CountersError as error:
-            self._seldom.warning("apps that are used well can't be kept: %s", error)
+            self._throttled_log.warning("apps that are used well can't be kept: %s", error)
 
     def _slot(self) -> int:
         return int(self._clock()) // _SLOT_SECONDS

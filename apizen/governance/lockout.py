@@ -1,6 +1,6 @@
 """The lock-out: who fails too often in a minute is refused for a while, 1002.
 
->>> from apizen.governance.counters import MemoryCounters
+>>> from apizen.governance.stores.counters import MemoryCounters
 >>> lockout = Lockout(MemoryCounters(), '2/minute', 300)
 >>> for attempt in ('first', 'second'):
 ...     lockout.refuse('address:192.0.2.7')
@@ -22,7 +22,8 @@ from functools import lru_cache
 from limits import RateLimitItem
 
 from apizen.exception import ApiException, ApiSysExceptions
-from apizen.governance.counters import (
+from apizen.governance.rate import parse_rate
+from apizen.governance.stores.counters import (
     Counters,
     CountersError,
     CountersFull,
@@ -34,8 +35,7 @@ from apizen.governance.counters import (
     network_of,
     outcome_of,
 )
-from apizen.governance.rate import parse_rate
-from apizen.quiet import Seldom
+from apizen.throttled_log import ThrottledLog
 
 __all__ = ["Lockout"]
 
@@ -77,7 +77,7 @@ class Lockout:
         self._seconds = seconds
         self._locked: dict[str, float] = {}
         self._next_end = 0.0
-        self._seldom = Seldom(logger, 60)
+        self._throttled_log = ThrottledLog(logger, 60)
 
     @property
     def active(self) -> bool:
@@ -115,7 +115,7 @@ class Lockout:
                     self._lock(counted)
                     await outcome_of(self._counters.lock(counted, self._seconds))
             except CountersError as error:
-                self._seldom.warning("the store of lock-outs fails, failed calls are not counted: %s", error)
+                self._throttled_log.warning("the store of lock-outs fails, failed calls are not counted: %s", error)
             else:
                 exceeded = exceeded or not decision.allowed
         if exceeded:
@@ -135,7 +135,7 @@ class Lockout:
             try:
                 locks = await outcome_of(self._counters.locks())
             except CountersError as error:
-                self._seldom.warning("the store of lock-outs fails, failed calls are not counted: %s", error)
+                self._throttled_log.warning("the store of lock-outs fails, failed calls are not counted: %s", error)
             else:
                 self._keep({**self._locked, **locks}, time.time())
             await asyncio.sleep(_REFRESH_SECONDS)

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import limits
 
 from apizen.exception import ApiException, ApiSysExceptions
-from apizen.governance.counters import (
+from apizen.governance.stores.counters import (
     Counters,
     CountersError,
     CountersFull,
@@ -37,7 +37,7 @@ from apizen.governance.counters import (
     network_of,
 )
 from apizen.guard import Admission, Guard
-from apizen.quiet import Seldom
+from apizen.throttled_log import ThrottledLog
 
 __all__ = ["Rates", "parse_rate"]
 
@@ -137,7 +137,7 @@ class Rates:
         self._counters = counters
         self._total = total
         self._fail_open = fail_open
-        self._seldom = Seldom(logger, 60)
+        self._throttled_log = ThrottledLog(logger, 60)
 
     def guard(self, rate: object, *, signed: bool = True) -> Guard | None:
         """The guard of a method, of which ``rate`` is the value of its entry, or `default`.
@@ -190,12 +190,12 @@ class Rates:
         try:
             return _rules(rate, self._total, app_rate)
         except ValueError as error:
-            self._seldom.warning("an app's rate is ignored: %s", error)
+            self._throttled_log.warning("an app's rate is ignored: %s", error)
             return _rules(rate, self._total, "")
 
     def _failed(self, error: CountersError) -> None:
         then = "calls pass unlimited" if self._fail_open else "calls are refused"
-        self._seldom.warning("the store of rate limits fails, %s: %s", then, error)
+        self._throttled_log.warning("the store of rate limits fails, %s: %s", then, error)
         if not self._fail_open:
             raise ApiSysExceptions.service_busy("限流暂不可用，请稍后重试", headers={"Retry-After": "1"})
 

@@ -18,10 +18,10 @@ from typing import Any
 from tornado.routing import URLSpec
 from tornado.template import Template
 
-from apizen.envelope import Envelope
 from apizen.exception import ApiException, ApiSysExceptions, declared_errors
-from apizen.gateway import Gateway
-from apizen.pages import EnvelopeHandler
+from apizen.faces.envelope import Envelope
+from apizen.faces.rpc import Gateway
+from apizen.servers.tornado.pages import EnvelopeHandler
 
 __all__ = ["ERRORS_PATH", "catalogue", "errors_rules"]
 

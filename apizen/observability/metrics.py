@@ -29,7 +29,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from apizen.exception import SUCCESS_CODE, declared_errors
-from apizen.message import Call
+from apizen.request import Call
 
 __all__ = ["Gauge", "Metrics", "Total"]
 

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 from tornado.web import RequestHandler
 
-from apizen.connections import Connections
-from apizen.gateway import Gateway
+from apizen.faces.rpc import Gateway
 from apizen.governance.error import FolderError
-from apizen.handler import Observer
-from apizen.message import Request
+from apizen.request import Request
 from apizen.runner import Runner
-from apizen.server import Service
+from apizen.servers.supervisor import worker_index
+from apizen.servers.tornado.connections import Connections
+from apizen.servers.tornado.front import Observer
+from apizen.service import Service
 from apizen.settings import Settings, SettingsError
-from apizen.supervisor import worker_index
 
 if TYPE_CHECKING:
-    from apizen.observability.journal import Journal
+    from apizen.observability.access_log import AccessLog
     from apizen.observability.metrics import Metrics
 
 __all__ = ["Observation"]
@@ -88,18 +88,18 @@ class Observation(Service):
             await asyncio.to_thread(self.journal.close)
 
 
-def _journal(settings: Settings) -> Journal | None:
+def _journal(settings: Settings) -> AccessLog | None:
     if settings.access_log == "off":
         return None
-    from apizen.observability.journal import Journal
-    from apizen.observability.sink import RotatingFile, Stream
+    from apizen.observability.access_log import AccessLog
+    from apizen.observability.log_file import RotatingFile, Stream
 
     if settings.access_log == "stdout":
         stdout = Stream(sys.stdout.fileno(), shared=settings.workers > 1)
-        return Journal(stdout, parameters=settings.log_parameters)
+        return AccessLog(stdout, parameters=settings.log_parameters)
     path = Path(settings.data) / settings.access_log
     try:
-        return Journal(RotatingFile(path), parameters=settings.log_parameters)
+        return AccessLog(RotatingFile(path), parameters=settings.log_parameters)
     except FolderError as error:
         raise SettingsError(str(error)) from error
     except OSError as error:

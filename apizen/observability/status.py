@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from tornado.routing import URLSpec
 
-from apizen.gateway import Gateway
-from apizen.pages import EnvelopeHandler
+from apizen.faces.rpc import Gateway
+from apizen.servers.tornado.pages import EnvelopeHandler
 
 if TYPE_CHECKING:
     from apizen.observability.metrics import Metrics

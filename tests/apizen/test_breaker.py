@@ -13,8 +13,8 @@ import pytest
 from apizen import ApiMethodBase, version
 from apizen.breaker import Breaker
 from apizen.exception import ApiSysExceptions
-from apizen.gateway import Gateway
-from apizen.message import Request, Response
+from apizen.faces.rpc import Gateway
+from apizen.request import Request, Response
 from apizen.runner import Runner
 from apizen.version import Catalogue, Endpoint, Registry
 from tests.support import registry_of

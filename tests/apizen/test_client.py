@@ -24,22 +24,22 @@ from urllib.parse import parse_qsl
 
 import httpx
 import pytest
-from tornado.web import Application
+from tornado import web
 
-from apizen.application import App
+from apizen.application import Application
 from apizen.client import ApiError, AsyncClient, Client
-from apizen.gateway import Gateway
-from apizen.governance.apps import Apps
-from apizen.governance.counters import MemoryCounters
-from apizen.governance.database import Database
-from apizen.governance.directory import Directory
+from apizen.faces.rpc import Gateway
 from apizen.governance.lockout import Lockout
-from apizen.governance.secret import SecretKey
-from apizen.governance.signed import SignedCalls
-from apizen.governance.signing import SIGN_METHODS, request_to_sign, signature
-from apizen.handler import Front
-from apizen.message import GATEWAY_PATH
+from apizen.governance.records.apps import Apps
+from apizen.governance.records.database import Database
+from apizen.governance.records.live import LiveRecords
+from apizen.governance.records.secret import SecretKey
+from apizen.governance.signature import SIGN_METHODS, request_to_sign, signature
+from apizen.governance.signature_guard import SignatureGuard
+from apizen.governance.stores.counters import MemoryCounters
+from apizen.request import GATEWAY_PATH
 from apizen.runner import Runner
+from apizen.servers.tornado.front import Front
 from apizen.settings import Settings
 from tests.support import HOST, RunningServer, registry_of, serving
 
@@ -486,17 +486,19 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, s
     data = tmp_path_factory.mktemp("data")
     with closing(Database.open("", data)) as database:
         app = Apps(database, SecretKey("", data)).create("shop")
-    directory = Directory("", data)
-    directory.load()
+    records = LiveRecords("", data)
+    records.load()
     lockout = Lockout(MemoryCounters(), "20/minute", 300)
-    guard = SignedCalls(
-        directory, MemoryCounters(), lockout,
+    guard = SignatureGuard(
+        records, MemoryCounters(), lockout,
         sign_methods=SIGN_METHODS, time_zone="+08:00", debug=False, fail_open=False,
     )  # fmt: skip
     runner = Runner(4, 4, 4)
     catalogue = registry_of({"echo": METHODS["echo"] | {"auth": "sign"}}).catalogue(5, lambda _: (guard,))
     gateway = Gateway(catalogue, runner)
-    with RunningServer(App(Settings(), catalogue, gateway, runner, Front(gateway, Application(), 1 << 20))) as server:
+    with RunningServer(
+        Application(Settings(), catalogue, gateway, runner, Front(gateway, web.Application(), 1 << 20))
+    ) as server:
         yield f"http://{HOST}:{server.port}", app.app_key, app.secret
 
 

@@ -16,12 +16,12 @@ import pytest
 
 from apizen.exception import ApiBaseExceptions, ApiSysExceptions
 from apizen.governance.address import Networks
-from apizen.governance.apps import Apps
-from apizen.governance.bans import Bans
-from apizen.governance.database import Database
-from apizen.governance.record import App
-from apizen.governance.secret import SecretKey
-from apizen.governance.signing import signature, string_to_sign
+from apizen.governance.records.apps import Apps
+from apizen.governance.records.bans import Bans
+from apizen.governance.records.database import Database
+from apizen.governance.records.models import App
+from apizen.governance.records.secret import SecretKey
+from apizen.governance.signature import signature, string_to_sign
 from tests.support import SECRETS, Answer, RunningServer, serving, until
 
 DECLARED = {code: error for code, error in type(ApiBaseExceptions).declared.items() if code < 2000}
@@ -330,7 +330,7 @@ def test_system_error_tells_nothing(server: RunningServer, caplog: pytest.LogCap
     answer = server.get("v=1.0&method=fail", {"X-Request-Id": "order-17"})
     assert b"secret" not in answer.body
     assert answer.headers["X-Request-Id"] == "order-17"
-    (record,) = [record for record in caplog.records if record.name == "apizen.answers"]
+    (record,) = [record for record in caplog.records if record.name == "apizen.faces.answers"]
     assert record.getMessage() == "1.0 fail failed, request order-17"
     assert record.exc_info is not None
     assert record.exc_info[0] is KeyError

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from apizen.exception import ApiSysExceptions
-from apizen.gateway import Gateway
+from apizen.faces.rpc import Gateway
 from apizen.guard import Admission, Guard
-from apizen.message import Request, Response
-from apizen.multipart import parse_multipart
+from apizen.request import Request, Response
 from apizen.runner import Runner
+from apizen.servers.tornado.multipart import parse_multipart
 from tests.support import registry_of
 
 

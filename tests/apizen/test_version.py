@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import apizen
+from apizen.call_plan import PUBLIC_PARAMETERS
 from apizen.exception import ApiException
-from apizen.signature import PUBLIC_PARAMETERS
 from apizen.version import (
     ApiMethodBase,
     ApiMethodsBase,

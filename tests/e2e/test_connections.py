@@ -74,7 +74,9 @@ def test_without_descriptors_it_waits(workers: int) -> None:
             assert spent < 0.2 * workers * (time.monotonic() - started)
         assert program.get(CALL).response == {"name": "jim"}
         lines = [line for line in log_after(program) if "accepted" in line]
-    short = "apizen.listener: no connection can be accepted, which is tried again each second: [Errno 24] "
+    short = (
+        "apizen.servers.tornado.listener: no connection can be accepted, which is tried again each second: [Errno 24] "
+    )
     assert len(lines) == workers
     assert all(line.startswith(short) for line in lines)
 
@@ -98,7 +100,7 @@ def test_idle_connections_keep_nobody_out(workers: int) -> None:
         assert kept.sock.recv(1) == b""  # it was closed, and not reset
         assert opened[0].recv(1) == b""
         lines = log_after(program)
-    full = f"apizen.listener: {most} connections are open, which is the limit (max_connections): "
+    full = f"apizen.servers.tornado.listener: {most} connections are open, which is the limit (max_connections): "
     assert len(lines) == workers
     assert all(line.startswith(full) for line in lines)
 

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from apizen.governance.signing import signature, string_to_sign
+from apizen.governance.signature import signature, string_to_sign
 from tests.process import Program, run, running
 from tests.support import HOST, SECRETS, until
 

@@ -18,7 +18,7 @@ import pytest
 
 from apizen.client import ApiError, AsyncClient, Client
 from apizen.governance.lockout import _REFRESH_SECONDS
-from apizen.governance.signing import signature, string_to_sign
+from apizen.governance.signature import signature, string_to_sign
 from tests.process import Program, run, running
 from tests.services import RedisServer, postgresql, redis
 from tests.support import HOST, SECRETS, Answer, until

@@ -1,5 +1,5 @@
 """The database's schema, revision by revision, for Alembic.
 
-A new one is a module in ``versions``, written by hand; its number goes into `apizen.governance.tables`. A test
+A new one is a module in ``versions``, written by hand; its number goes into `apizen.governance.records.tables`. A test
 compares what the revisions make with the tables.
 """

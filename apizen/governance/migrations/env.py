@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from apizen.governance.tables import metadata
+from apizen.governance.records.tables import metadata
 
 if hasattr(context, "config"):  # else it is imported by something that looks at every module, as for doctests
     connection = context.config.attributes["connection"]

@@ -13,10 +13,10 @@ from click.testing import CliRunner, Result
 from apizen.application import make_app
 from apizen.commands.command import command_of
 from apizen.commands.sign import sign
-from apizen.governance.apps import Apps
-from apizen.governance.database import Database
-from apizen.governance.secret import SecretKey
-from apizen.governance.signing import signature
+from apizen.governance.records.apps import Apps
+from apizen.governance.records.database import Database
+from apizen.governance.records.secret import SecretKey
+from apizen.governance.signature import signature
 from apizen.settings import Settings
 
 PUBLISHED = [

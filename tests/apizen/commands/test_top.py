@@ -11,19 +11,19 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from apizen.application import App, make_app
+from apizen.application import Application, make_app
 from apizen.commands.command import command_of
 from apizen.commands.top import _read, top
-from apizen.message import Call
 from apizen.observability.metrics import Gauge, Metrics
 from apizen.observability.status import status_rules
+from apizen.request import Call
 from apizen.settings import Settings
 from tests.support import HOST, RunningServer, registry_of, until
 
 COMMAND: click.Command = command_of(top, make_app, Settings)
 
 
-def plain_app() -> App:
+def plain_app() -> Application:
     return make_app(Settings(access_log="off", metrics=False), registry_of({}))
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from apizen.governance.apps import Apps
-from apizen.governance.database import Database
-from apizen.governance.secret import SecretKey
+from apizen.governance.records.apps import Apps
+from apizen.governance.records.database import Database
+from apizen.governance.records.secret import SecretKey
 from tests.services import new_database, postgresql
 
 

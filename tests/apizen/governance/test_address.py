@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apizen.governance.address import CallerAddress, Networks
-from apizen.message import Request
+from apizen.request import Request
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from apizen.governance import familiar as familiar_module
-from apizen.governance.counters import CountersError, MemoryCounters
 from apizen.governance.familiar import FamiliarApps
+from apizen.governance.stores.counters import CountersError, MemoryCounters
 
 
 class Clock:
@@ -75,7 +75,7 @@ def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
         counters.close()
 
 
-def test_the_store_is_told_seldom() -> None:
+def test_the_store_is_told_throttled_log() -> None:
     clock, counters = Clock(), MemoryCounters()
     claims: list[str] = []
     counters.claim = lambda key, seconds: bool(claims.append(key))  # type: ignore[method-assign]

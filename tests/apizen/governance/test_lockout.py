@@ -7,12 +7,12 @@ import pytest
 from apizen.exception import ApiException
 from apizen.governance import lockout as lockout_module
 from apizen.governance.address import CallerAddress, Networks
-from apizen.governance.counters import CountersError, MemoryCounters, outcome_of
-from apizen.governance.file_counters import FileCounters
 from apizen.governance.lockout import Lockout
-from apizen.governance.redis_counters import RedisCounters
-from apizen.message import Request
-from tests.apizen.governance.stores import NAMES, store_of
+from apizen.governance.stores.counters import CountersError, MemoryCounters, outcome_of
+from apizen.governance.stores.file import FileCounters
+from apizen.governance.stores.redis import RedisCounters
+from apizen.request import Request
+from tests.apizen.governance.stores.real import NAMES, store_of
 from tests.services import redis
 
 ADDRESS = "address:192.0.2.7"
@@ -194,7 +194,7 @@ def test_store_fails(caplog):
 
 
 def test_all_places_for_lock_outs_are_taken(monkeypatch, caplog):
-    monkeypatch.setattr("apizen.governance.counters.MOST_LOCKS", 1)
+    monkeypatch.setattr("apizen.governance.stores.counters.MOST_LOCKS", 1)
     counters = MemoryCounters()
     lockout = Lockout(counters, "1/minute", 300)
     assert [fail(lockout, "app:1"), fail(lockout, "app:2")] == [None, None]

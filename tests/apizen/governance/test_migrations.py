@@ -16,10 +16,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from setuptools import find_packages
 
-from apizen.governance import migrations, tables
-from apizen.governance.bans import Bans
-from apizen.governance.database import Database
+from apizen.governance import migrations
 from apizen.governance.error import DatabaseError
+from apizen.governance.records import tables
+from apizen.governance.records.bans import Bans
+from apizen.governance.records.database import Database
 from tests.process import ROOT
 
 FOLDER = Path(migrations.__file__).parent

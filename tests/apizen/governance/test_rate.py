@@ -5,11 +5,11 @@ import time
 import pytest
 
 from apizen.exception import ApiException
-from apizen.governance.counters import CountersError, MemoryCounters, outcome_of
 from apizen.governance.rate import Rates, parse_rate
-from apizen.governance.redis_counters import RedisCounters
+from apizen.governance.stores.counters import CountersError, MemoryCounters, outcome_of
+from apizen.governance.stores.redis import RedisCounters
 from apizen.guard import Admission
-from apizen.message import Request
+from apizen.request import Request
 from tests.services import redis
 
 

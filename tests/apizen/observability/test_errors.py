@@ -8,8 +8,8 @@ import pytest
 
 from apizen import exception
 from apizen.application import make_app
+from apizen.error_texts import EXPLANATIONS
 from apizen.exception import ApiBaseExceptions, ApiSysExceptions
-from apizen.explanation import EXPLANATIONS
 from apizen.observability.errors import catalogue, errors_rules
 from apizen.settings import Settings
 from tests.services import chromium

@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from apizen.message import Call
 from apizen.observability.metrics import Gauge, Metrics, Total
+from apizen.request import Call
 
 METHODS = [("1.0", "math.add"), ("1.0", "math.sub"), ("1.1", "math.add")]
 

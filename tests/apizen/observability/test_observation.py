@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from apizen.application import App, make_app
+from apizen.application import Application, make_app
 from apizen.governance.address import CallerAddress, Networks
 from apizen.observability.observation import Observation
 from apizen.settings import Settings, SettingsError
 from tests.support import HOST, RunningServer, registry_of
 
 
-def app_in(data: Path) -> App:
+def app_in(data: Path) -> Application:
     return make_app(Settings(access_log="off", metrics=False, data=str(data)), registry_of({}))
 
 

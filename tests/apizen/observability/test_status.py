@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from apizen.application import make_app
-from apizen.message import Call
 from apizen.observability.metrics import Gauge, Metrics
 from apizen.observability.status import status_rules
+from apizen.request import Call
 from apizen.settings import Settings
 from tests.support import RunningServer, registry_of, until
 

@@ -1,0 +1,177 @@
+"""Puts the governance of one application together: from settings to guards, doors, and what runs behind them.
+
+Only what is used is made: without signed methods and limits there are no counters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from functools import cached_property
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from apizen.exception import ApiSysExceptions
+from apizen.governance.address import CallerAddress, Networks
+from apizen.governance.records.live import LiveRecords
+from apizen.guard import Guard
+from apizen.request import Request
+from apizen.service import Service, StartError
+from apizen.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from apizen.faces.rpc import Door
+    from apizen.governance.lockout import Lockout
+    from apizen.governance.rate import Rates
+    from apizen.governance.signature_guard import SignatureGuard
+    from apizen.governance.stores.counters import Counters
+
+__all__ = ["Governance"]
+
+Made = TypeVar("Made")
+
+_RETRY_AFTER = "5"
+
+
+class Governance(Service):
+    """The guards of the endpoints and the doors of the gateway, as the settings want them.
+
+    Raises SettingsError for what they can't be.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.records = LiveRecords(settings.database, settings.data, settings.secret_key)
+        self._watches: list[asyncio.Task[None]] = []
+        if settings.rate or settings.rate_total:
+            self._limits  # noqa: B018 (reports a rate that can't be one)
+
+    def guards(self, entry: dict[str, object]) -> tuple[Guard, ...]:
+        """The guards of an endpoint, from the keys ``auth`` and ``rate`` of its entry."""
+        settings = self._settings
+        auth = entry.get("auth", settings.auth or None)
+        if auth not in (None, "sign"):
+            raise ValueError(f"auth must be 'sign' or None, not {auth!r}")
+        guards: list[Guard] = [self._signed_calls] if auth else []
+        if auth or "rate" in entry or settings.rate or settings.rate_total:
+            rate = entry.get("rate", settings.rate)
+            if not isinstance(rate, (str, type(None))):
+                raise ValueError(f"rate must be a text, as '100/minute', or None, not {rate!r}")
+            limit = self._limits.guard(rate, signed=bool(auth))
+            guards += [] if limit is None else [limit]
+        return tuple(guards)
+
+    @property
+    def doors(self) -> tuple[Door, ...]:
+        """What every call must pass."""
+        return self._refuse_while_maintained, self._refuse_banned
+
+    @cached_property
+    def address_of(self) -> Callable[[Request], str]:
+        """Finds the address of a request's caller."""
+        trusted = self._settings.trusted_proxies
+        return _set(lambda: CallerAddress(Networks.of(trusted)).of) if trusted else attrgetter("peer")
+
+    def admit(self, request: Request) -> None:
+        """Refuses the requests of banned addresses, whatever they are for."""
+        if self.records.ban_of(self.address_of(request)) is not None:
+            raise ApiSysExceptions.forbidden_request
+
+    def times_full(self) -> int:
+        """How often this process had no place in which to count somebody."""
+        return self._counters.times_full if "_counters" in self.__dict__ else 0
+
+    def why_not_ready(self) -> str:
+        """Why the server should get no calls now, empty where it should."""
+        if self.records.maintenance is not None:
+            return "maintenance"
+        if self.records.lost:
+            return "the database of apps and bans has gone or lacks what was read from it"
+        return "" if self.records.known else "the database of apps and bans could not be read"
+
+    def prepare(self) -> None:
+        try:
+            self.records.load()
+        except SettingsError as error:
+            raise StartError(str(error)) from error
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self.prepare)
+        self._watches = [asyncio.create_task(self.records.watch())]
+        if "_lockout" in self.__dict__:
+            self._watches.append(asyncio.create_task(self._lockout.watch()))
+
+    async def close(self) -> None:
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+        if "_counters" in self.__dict__:
+            closing = self._counters.close()
+            if inspect.isawaitable(closing):
+                await closing
+
+    def _refuse_while_maintained(self, address: str) -> None:
+        message = self.records.maintenance
+        if message is not None:
+            raise ApiSysExceptions.missing_system_error(message or None)
+
+    def _refuse_banned(self, address: str) -> None:
+        if self.records.ban_of(address) is not None:
+            raise ApiSysExceptions.forbidden_request
+        if not self.records.known and "ban" not in self._settings.fail_open:
+            raise ApiSysExceptions.service_busy(headers={"Retry-After": _RETRY_AFTER})
+
+    @cached_property
+    def _counters(self) -> Counters:
+        settings = self._settings
+        if settings.store:
+            from apizen.governance.stores.redis import RedisCounters
+
+            return _set(RedisCounters, settings.store)
+        if settings.workers > 1:
+            from apizen.governance.stores.file import FileCounters
+
+            return FileCounters(Path(settings.data) / "counters", callers=settings.counted_callers)
+        from apizen.governance.stores.counters import MemoryCounters
+
+        return MemoryCounters(Path(settings.data) / "claims", callers=settings.counted_callers)
+
+    @cached_property
+    def _lockout(self) -> Lockout:
+        from apizen.governance.lockout import Lockout
+
+        return _set(Lockout, self._counters, self._settings.lockout, self._settings.lockout_seconds)
+
+    @cached_property
+    def _limits(self) -> Rates:
+        from apizen.governance.rate import Rates
+
+        settings = self._settings
+        open_ = "rate" in settings.fail_open
+        return _set(Rates, self._counters, default=settings.rate, total=settings.rate_total, fail_open=open_)
+
+    @cached_property
+    def _signed_calls(self) -> SignatureGuard:
+        from apizen.governance.signature_guard import SignatureGuard
+
+        settings = self._settings
+        return _set(
+            SignatureGuard,
+            self.records,
+            self._counters,
+            self._lockout,
+            sign_methods=settings.sign_methods,
+            time_zone=settings.time_zone,
+            debug=settings.debug,
+            fail_open="sign" in settings.fail_open,
+        )
+
+
+def _set(make: Callable[..., Made], *arguments: Any, **named: Any) -> Made:
+    """What is made from settings; where it can't be, the settings are wrong."""
+    try:
+        return make(*arguments, **named)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error

@@ -1,0 +1,1 @@
+"""Apps, bans and maintenance: their tables, their secrets, and what of them calls are checked against."""

@@ -1,0 +1,231 @@
+"""The log: one JSON line for each call, and one for each error.
+
+A call's line is made where the call is answered, in a few microseconds, and written by a thread, many at a
+time; nothing waits for a disk or a pipe. It is not made in that thread, because a thread that computes keeps
+the event loop from running for up to 5 ms at a time (`sys.getswitchinterval`). The text of a traceback is: it
+takes files to make it.
+
+What can't be written, because the disk is full or stuck, is dropped and counted, and a later line says how
+many lines were lost.
+
+>>> import os
+>>> from apizen.observability.log_file import Stream
+>>> reader, descriptor = os.pipe()
+>>> journal = AccessLog(Stream(descriptor))
+>>> journal.record(Call('order-17', '192.0.2.7'), 'GET', 200, 0, 120, 0.00125)
+>>> journal.close()
+>>> line = msgspec.json.decode(os.read(reader, 1000))
+>>> line['event'], line['request_id'], line['total_ms']
+('call', 'order-17', 1.25)
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import traceback
+from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import msgspec
+import structlog
+
+from apizen.observability.log_file import LogFile
+from apizen.observability.log_writer import LogWriter
+from apizen.observability.masking import masked, masked_parameters, masked_path, masked_sent, shortened
+from apizen.request import Call
+
+__all__ = ["AccessLog"]
+
+_NAME_CHARACTERS = 128
+_MESSAGE_CHARACTERS = 4_000
+_TRACEBACK_CHARACTERS = 16_000
+
+# What JSON need not escape, and yet ends a line for some readers, moves a terminal's cursor, or turns the
+# direction of what follows.
+_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+_encode = msgspec.json.Encoder().encode
+
+_ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None] | None
+
+
+class AccessLog:
+    """Writes the log to ``sink``. ``parameters`` says whether a call shows its own, without secrets."""
+
+    def __init__(self, sink: LogFile, *, parameters: bool = False) -> None:
+        self._parameters = parameters
+        self._clock = _Clock()
+        self._log: Any = structlog.wrap_logger(
+            structlog.ReturnLogger(),
+            processors=[_line],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+            context_class=dict,
+        ).bind()
+        self._writer = LogWriter(sink, self._lost_line)
+
+    @property
+    def lost(self) -> int:
+        """How many lines could not be written until now."""
+        return self._writer.lost
+
+    def record(self, call: Call, verb: str, status: int, bytes_in: int, bytes_out: int, seconds: float) -> None:
+        """Logs a call that was answered."""
+        # Only what is no name that the server knows can hold a secret.
+        name = _name if call.registered else _sent
+        members: dict[str, Any] = {
+            "time": self._clock.text(time.time()),
+            "level": "info",
+            "request_id": call.request_id,
+            "address": call.address,
+            "app_key": (_name if call.app_key.isalnum() else _sent)(call.app_key),
+            "v": name(call.version),
+            "method": name(call.method),
+            "verb": _name(verb),
+            "code": call.code,
+            "status": status,
+            "waited_ms": _milliseconds(call.waited),
+            "ran_ms": _milliseconds(call.ran),
+            "total_ms": _milliseconds(seconds),
+            "bytes_in": bytes_in,
+            "bytes_out": bytes_out,
+            "event": "call",
+        }
+        if self._parameters and call.parameters is not None:
+            members["parameters"] = masked_parameters(call.parameters)
+        # Straight to the only processor: what structlog does around it takes as long as all the rest.
+        self._writer.put(_line(None, "info", members))
+
+    def record_other(self, address: str, verb: str, path: str, status: int, bytes_out: int, seconds: float) -> None:
+        """Logs a request for another path than the gateway's. ``path`` is without the query."""
+        self._writer.put(
+            self._log.info(
+                "request",
+                time=self._clock.text(time.time()),
+                level="info",
+                address=address,
+                verb=_name(verb),
+                path=_name(masked_path(path)),
+                status=status,
+                total_ms=_milliseconds(seconds),
+                bytes_out=bytes_out,
+            )
+        )
+
+    def handler(self) -> logging.Handler:
+        """A handler for the logging module: what it logs from WARNING on comes here."""
+        return _Handler(self)
+
+    def record_error(self, record: logging.LogRecord) -> None:
+        """Logs what the logging module was told; ``request_id`` may have come with its ``extra``."""
+        # The text of the message now: what it is made of may be another thing in a moment.
+        self._writer.do(partial(self._write_error, record, record.getMessage(), record.exc_info))
+
+    def _write_error(self, record: logging.LogRecord, message: str, error: _ErrorInfo) -> None:
+        members: dict[str, Any] = {
+            "time": self._clock.text(record.created),
+            "level": record.levelname.lower(),
+            "request_id": getattr(record, "request_id", ""),
+            "logger": record.name,
+        }
+        if error is not None and error[0] is not None:
+            text = "".join(traceback.format_exception(*error)).rstrip()
+            members["exception"] = masked(_middle_out(text, _TRACEBACK_CHARACTERS))
+        self._writer.put(self._log.error(masked(shortened(message, _MESSAGE_CHARACTERS)), **members))
+
+    def flush(self, seconds: float = 3.0) -> None:
+        """Waits until all lines are written, but no longer than that."""
+        self._writer.flush(seconds)
+
+    def close(self) -> None:
+        """Writes all lines and ends the thread."""
+        self._writer.close()
+
+    def _lost_line(self, lost: int) -> bytes:
+        written: bytes = self._log.warning(
+            "log lines were lost", time=self._clock.text(time.time()), level="warning", lost=lost
+        )
+        return written
+
+
+class _Handler(logging.Handler):
+    def __init__(self, journal: AccessLog) -> None:
+        super().__init__(logging.WARNING)
+        self._journal = journal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._journal.record_error(record)
+        except Exception:  # a message whose values don't fit it
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Called by `logging.shutdown` when the process ends."""
+        self._journal.flush()
+
+
+class _Clock:
+    """The time as text in UTC; what is the same for a whole second is made once a second."""
+
+    __slots__ = ("_second",)
+
+    def __init__(self) -> None:
+        self._second = (0, "")
+
+    def text(self, now: float) -> str:
+        """
+        >>> _Clock().text(1451620800.25)
+        '2016-01-01T04:00:00.250Z'
+        """
+        whole = int(now)
+        second, text = self._second
+        if second != whole:
+            text = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._second = (whole, text)  # at once: another thread must not see the text of another second
+        return f"{text}.{int((now - whole) * 1000):03d}Z"
+
+
+def _milliseconds(seconds: float) -> float:
+    return int(seconds * 1e6 + 0.5) / 1e3
+
+
+def _name(text: str) -> str:
+    """What a client sent as a name, so much of it that a line stays a line to read."""
+    return text if len(text) <= _NAME_CHARACTERS else shortened(text, _NAME_CHARACTERS)
+
+
+def _sent(text: str) -> str:
+    return _name(masked_sent(text)) if text else text
+
+
+def _middle_out(text: str, characters: int) -> str:
+    """A long text without its middle: of a traceback, where it began and what it ended with matter.
+
+    >>> _middle_out('abcdefghij', 4)
+    'ab\\n…\\nij'
+    """
+    half = characters // 2
+    return text if len(text) <= characters else f"{text[:half]}\n…\n{text[-half:]}"
+
+
+def _line(logger: object, name: str, members: MutableMapping[str, Any]) -> bytes:
+    """The last of structlog's processors: JSON on one line, whatever the texts are."""
+    try:
+        line = _encode(members) + b"\n"
+    except UnicodeEncodeError:  # half a surrogate pair
+        line = _encode(_encodable(members)) + b"\n"
+    if line.isascii():
+        return line
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    return [_encodable(item) for item in value] if isinstance(value, list) else value

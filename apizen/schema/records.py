@@ -1,0 +1,106 @@
+"""Records: dataclasses, TypedDicts and msgspec Structs, made of JSON objects field by field."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import Any, NamedTuple
+
+import msgspec
+
+from apizen.schema import scalars
+from apizen.schema.containers import Converter, Lookup, nullable
+from apizen.schema.scalars import Mismatch, Missing
+
+__all__ = ["Record"]
+
+
+class _Field(NamedTuple):
+    """A field of a record: its name in documents, its name in Python, its hint, whether it must be there,
+    and whether its default is None, so that it takes null."""
+
+    wire: str
+    name: str
+    hint: Any
+    required: bool
+    nullable: bool = False
+
+
+def _fields(hint: Any) -> list[_Field] | None:
+    """The fields of a record type, None where the hint is no record or msgspec has to decide on its shape."""
+    if not isinstance(hint, type):
+        return None
+    if issubclass(hint, msgspec.Struct):
+        if hint.__struct_config__.tag is not None or hint.__struct_config__.array_like:
+            return None
+        return [
+            _Field(f.encode_name, f.name, f.type, f.required, f.default is None) for f in msgspec.structs.fields(hint)
+        ]
+    if dataclasses.is_dataclass(hint):
+        hints = typing.get_type_hints(hint, include_extras=True)
+        return [
+            _Field(f.name, f.name, hints[f.name], _required(f), f.default is None)
+            for f in dataclasses.fields(hint)
+            if f.init
+        ]
+    if typing.is_typeddict(hint):
+        hints = typing.get_type_hints(hint, include_extras=True)
+        required: frozenset[str] = vars(hint)["__required_keys__"]
+        return [_Field(name, name, _bare(of), name in required) for name, of in hints.items()]
+    return None
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _bare(hint: Any) -> Any:
+    """The hint inside Required[…] or NotRequired[…]."""
+    return typing.get_args(hint)[0] if typing.get_origin(hint) in (typing.Required, typing.NotRequired) else hint
+
+
+class Record:
+    """A record type's converter.
+
+    The fields' converters come with `compile`, since a record may have fields of its own type.
+    """
+
+    def __init__(self, record: type, fields: list[_Field]) -> None:
+        self._record = record
+        self._fields = fields
+        self._parts: dict[str, tuple[_Field, Converter]] = {}
+        self.converter = Converter(record.__name__, self._convert, structured=True)
+
+    @classmethod
+    def of(cls, hint: Any) -> Record | None:
+        """The record that a hint is, None where it is none."""
+        fields = _fields(hint)
+        return None if fields is None else cls(hint, fields)
+
+    def compile(self, converter: Lookup) -> None:
+        for field in self._fields:
+            part = converter(field.hint)
+            self._parts[field.wire] = (field, nullable(part) if field.nullable else part)
+
+    def _convert(self, value: Any) -> Any:
+        return _build(self._record, scalars.mapping(value), self._parts)
+
+
+def _build(record: type, members: dict[str, Any], parts: dict[str, tuple[_Field, Converter]]) -> Any:
+    values: dict[str, Any] = {}
+    for wire, (field, part) in parts.items():
+        if wire in members:
+            try:
+                values[field.name] = part.inner(members[wire])
+            except Mismatch as mismatch:
+                raise mismatch.within(f".{wire}", part.name) from None
+        elif field.required:
+            raise Missing(f".{wire}", part.name)
+    config = getattr(record, "__struct_config__", None)
+    if config is not None and config.forbid_unknown_fields:
+        for unknown in members.keys() - parts.keys():
+            raise Mismatch(f".{unknown}", "not a field")
+    try:
+        return record(**values)
+    except (TypeError, ValueError):  # what __post_init__ says, as msgspec reads it
+        raise Mismatch from None

@@ -1,0 +1,1 @@
+"""Tornado's server: connections, and what stands in front of its `Application`. Nothing else imports Tornado."""

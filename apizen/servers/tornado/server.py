@@ -1,0 +1,168 @@
+"""The server: listening sockets, signals, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+
+from apizen.runner import Runner
+from apizen.servers.tornado.connections import Connections
+from apizen.servers.tornado.front import Front
+from apizen.servers.tornado.listener import Listener, bind
+from apizen.service import Service
+
+__all__ = ["Server"]
+
+logger = logging.getLogger(__name__)
+
+_GRACE_SECONDS = 10.0
+_IDLE_SECONDS = 75.0
+_BODY_SECONDS = 300.0
+
+
+class Server:
+    """Serves a `Front` on one address.
+
+    >>> async def main(front, runner):
+    ...     server = Server(front, runner, '127.0.0.1', 8010)
+    ...     await server.start_services()
+    ...     server.start()
+    ...     await server.run(lambda: print('ready'))        # until SIGTERM or Ctrl-C
+    """
+
+    def __init__(
+        self,
+        front: Front,
+        runner: Runner,
+        host: str,
+        port: int,
+        services: Sequence[Service] = (),
+        connections: Connections | None = None,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._front = front
+        self._runner = runner
+        self._services = services
+        self._started: list[Service] = []
+        self._http = HTTPServer(front, body_timeout=_BODY_SECONDS)
+        self._http.conn_params.header_timeout = None  # see Connection
+        self._connections = Connections() if connections is None else connections
+        self._listener: Listener | None = None
+        self._shared = False
+
+    async def start_services(self) -> None:
+        """Starts the services in their order. Where one can't, those before it are closed."""
+        try:
+            for service in self._services:
+                await service.start()
+                self._started.append(service)
+        except BaseException:
+            await self.close_services()
+            raise
+
+    def start(self, sockets: Sequence[socket.socket] = (), shared: bool = False) -> None:
+        """Accepts connections on ``sockets``, else on the address; port 0 takes a free one.
+
+        ``shared`` are sockets that other workers accept from, too. Raises OSError where the address can't be had.
+        """
+        self._shared = shared
+        listening = list(sockets) or bind(self.host, self.port)
+        self.port = listening[0].getsockname()[1]
+        self._listener = Listener(listening, self._connections, self._serve, shared)
+        self._listener.start()
+
+    async def run(self, announce: Callable[[], None]) -> None:
+        """Serves until SIGTERM or SIGINT, then closes; a second signal ends the process at once.
+
+        ``announce`` is called as soon as signals are heeded. One of several workers leaves SIGINT and the second
+        signal to their supervisor: a terminal or systemd sends a signal to all, and the supervisor passes it on.
+        """
+        stopped = asyncio.Event()
+        idle = asyncio.create_task(self._end_late_connections())
+
+        def stop() -> None:
+            if stopped.is_set() and not self._shared:
+                os._exit(1)
+            stopped.set()
+
+        _on_signals(stop, [signal.SIGTERM] if self._shared else [signal.SIGTERM, signal.SIGINT])
+        announce()
+        await stopped.wait()
+        idle.cancel()
+        await self.close()
+
+    async def close(self, grace: float = _GRACE_SECONDS) -> None:
+        """Stops accepting, answers new requests with 1001, and closes.
+
+        Waits up to ``grace`` seconds for the calls that run and for their answers to be sent.
+        """
+        self._front.gateway.draining = True
+        if self._listener is not None:
+            self._listener.close()
+        for service in self._started:
+            await _safely(service, service.drain())
+        await self._finish_calls(grace)
+        await self._http.close_all_connections()
+        self._runner.close()
+        await self.close_services()
+
+    async def _finish_calls(self, grace: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                while self._front.tasks or self._connections.writing:
+                    await asyncio.sleep(0.02)
+        late = list(self._front.tasks)
+        for task in late:
+            task.cancel()  # its client gets 1029
+        if late:
+            await asyncio.wait(late, timeout=1)
+            await asyncio.sleep(0)
+
+    async def close_services(self) -> None:
+        """Closes those that were started; for one who serves nothing. `close` does it, too."""
+        while self._started:
+            service = self._started.pop()
+            await _safely(service, service.close())
+
+    async def _end_late_connections(self) -> None:
+        while True:
+            await asyncio.sleep(_IDLE_SECONDS / 15)
+            for connection in self._connections.late():
+                connection.close()
+            while (oldest := self._connections.oldest(_IDLE_SECONDS)) is not None:
+                oldest.close()
+                await asyncio.sleep(0)  # thousands may have come at the same time
+
+    def _serve(self, accepted: socket.socket, address: Any) -> None:
+        connection = self._connections.open(accepted, self._front.malformed)
+        try:
+            self._http.handle_stream(connection, address)
+        except Exception:
+            connection.close()
+            raise
+
+
+async def _safely(service: Service, end: Awaitable[None]) -> None:
+    """Ends a service; one that fails must not keep the others from it."""
+    try:
+        await end
+    except Exception:
+        logger.exception("%s did not end well", type(service).__name__)
+
+
+def _on_signals(stop: Callable[[], None], numbers: Sequence[signal.Signals]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in numbers:
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
