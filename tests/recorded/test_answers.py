@@ -5,6 +5,8 @@ A change that is meant is recorded by ``python -m tests.recorded.record``; what 
 
 from __future__ import annotations
 
+import difflib
+import json
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -38,7 +40,14 @@ def test_the_answer_is_the_recorded_one(
     name: str, running: Servers, by_name: Mapping[str, Case], answers: Mapping[str, list[Answer]]
 ) -> None:
     case = by_name[name]
-    assert answers_of(running.ask(case), case, running.apps) == answers[name]
+    found = answers_of(running.ask(case), case, running.apps)
+    if found != answers[name]:
+        lines = difflib.unified_diff(_lines(answers[name]), _lines(found), "recorded", "now", lineterm="")
+        pytest.fail("\n".join([name, repr(case.request[:1000]), *lines]), pytrace=False)
+
+
+def _lines(answers: list[Answer]) -> list[str]:
+    return json.dumps(answers, indent=1, ensure_ascii=False).splitlines()
 
 
 def test_each_request_has_a_name_of_its_own_and_an_answer(answers: Mapping[str, list[Answer]]) -> None:
