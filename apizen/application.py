@@ -9,11 +9,13 @@ from typing import Any
 from tornado import web
 
 from apizen.breaker import Breaker
+from apizen.catalogue import Catalogue
 from apizen.faces.rpc import Gateway
 from apizen.governance.governance import Governance
 from apizen.observability.errors import errors_rules
 from apizen.observability.observation import Observation
 from apizen.observability.status import status_rules
+from apizen.pipeline import Pipeline
 from apizen.runner import Runner
 from apizen.servers.descriptors import descriptor_limit, room_for_connections
 from apizen.servers.tornado.connections import Connections
@@ -22,7 +24,7 @@ from apizen.servers.tornado.multipart import parse_multipart
 from apizen.servers.tornado.pages import UnknownPath
 from apizen.service import Service
 from apizen.settings import Settings
-from apizen.version import Catalogue, Registry, default_registry
+from apizen.version import Registry, default_registry
 
 __all__ = ["Application", "make_app"]
 
@@ -54,21 +56,19 @@ def make_app(
     Raises `SettingsError`.
     """
     governance = Governance(settings)
-    catalogue = registry.catalogue(settings.timeout, governance.guards, settings.max_body)
+    catalogue = registry.catalogue(settings, governance.guards)
     breaker = Breaker(catalogue, settings.workers) if settings.workers > 1 else None
     runner = Runner(settings.threads, settings.queue, settings.overrun, breaker)
+    pipeline = Pipeline(runner, doors=governance.doors, breaker=breaker, debug=settings.debug)
     gateway = Gateway(
         catalogue,
-        runner,
+        pipeline,
         multipart=parse_multipart,
         response_key=settings.response_key,
         cors_origin=settings.cors_origin,
-        debug=settings.debug,
         max_answer=settings.max_answer,
         address_of=governance.address_of,
-        doors=governance.doors,
         max_body=settings.max_body,
-        breaker=breaker,
     )
     connections = Connections(room_for_connections(settings.max_connections, settings.threads, descriptor_limit()))
     observation = Observation(settings, gateway, runner, connections, governance.address_of, governance.times_full)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from apizen.exception import ApiSysExceptions
 
-__all__ = ["LARGE_BODY", "check_size"]
+__all__ = ["DEFAULT_MAX_BODY", "LARGE_BODY", "check_size"]
 
+#: Bytes of the largest body, where nothing else is said.
+DEFAULT_MAX_BODY = 2 * 1024 * 1024
 #: Bytes from which on a body is large.
 LARGE_BODY = 64 * 1024
 

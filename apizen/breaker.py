@@ -19,7 +19,7 @@ the pause is twice as long, up to an hour.
 >>> @version('1.0', registry=registry)
 ... class V10(ApiMethodBase):
 ...     api_methods = {'core.dump': {'func': lambda: os.abort()}}
->>> catalogue = registry.catalogue(timeout=30)
+>>> catalogue = registry.catalogue()
 >>> breaker, dump = Breaker(catalogue, workers=2), catalogue.find('1.0', 'core.dump')
 >>> for worker in (0, 1, 0):
 ...     breaker.begin(worker)
@@ -45,8 +45,9 @@ from collections.abc import Callable
 from types import MethodType
 from typing import TypeVar, TypeVarTuple
 
+from apizen.catalogue import Catalogue
+from apizen.endpoint import Endpoint
 from apizen.exception import ApiSysExceptions
-from apizen.version import Catalogue, Endpoint
 
 __all__ = ["Breaker"]
 

@@ -24,6 +24,7 @@ from tornado import autoreload
 from apizen import __version__
 from apizen.application import Application
 from apizen.application import make_app as make_plain_app
+from apizen.catalogue import Catalogue
 from apizen.commands.app import app as app_commands
 from apizen.commands.ban import ban
 from apizen.commands.command import Group, command_of
@@ -37,7 +38,7 @@ from apizen.servers.tornado.listener import bind
 from apizen.servers.tornado.server import Server
 from apizen.service import StartError
 from apizen.settings import Settings, SettingsError
-from apizen.version import Catalogue, RegistrationError
+from apizen.version import RegistrationError
 
 __all__ = ["main"]
 

@@ -37,11 +37,11 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 
+from apizen.endpoint import VERBS
 from apizen.exception import SUCCESS_CODE, ApiBaseExceptions, ApiSysExceptions
 from apizen.governance.canonical import VERSION
 from apizen.governance.signature import SIGN_METHODS, request_to_sign, signature
 from apizen.request import GATEWAY_PATH
-from apizen.version import VERBS
 
 __all__ = ["ApiError", "AsyncClient", "Client"]
 

@@ -4,7 +4,7 @@ Business parameters come from the query string, then the form, then the JSON obj
 Public parameters come from the query string, else from the form, never from JSON.
 
 >>> parameters = Parameters(Request('GET', 'v=1.0&name=%E5%BC%A0&id=1&id=2', {}), no_multipart)
->>> parameters.public('v'), parameters.values['name'], parameters.repeated
+>>> parameters.public('v'), parameters.named['name'], parameters.repeated
 ('1.0', '张', {'id': ['1', '2']})
 """
 
@@ -14,12 +14,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from apizen.call_plan import PUBLIC_PARAMETERS
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.media_type import MediaType, media_type
 from apizen.request import Request, header
 from apizen.schema import UploadFile
 from apizen.schema.strict_json import MAX_WEIGHT, InvalidDocument, decode
+from apizen.values import Part, Values
 
 __all__ = [
     "FORM",
@@ -57,7 +57,7 @@ def no_multipart(body: bytes, boundary: str) -> list[tuple[str, str | UploadFile
     raise ValueError("multipart is not supported here")
 
 
-class Parameters:
+class Parameters(Values):
     """The parameters of one request, whose body may have ``max_body`` bytes.
 
     The form is parsed at once, since it may hold public parameters; a form that can't be parsed is
@@ -72,9 +72,6 @@ class Parameters:
         "_query",
         "_query_repeated",
         "_request",
-        "public",
-        "repeated",
-        "values",
     )
 
     def __init__(self, request: Request, multipart: MultipartParser, max_body: int = 0) -> None:
@@ -84,10 +81,8 @@ class Parameters:
         self._max_body = max_body
         self._query_repeated: dict[str, list[Any]] = {}
         self._query: dict[str, str] = _fields(request.query, self._query_repeated, "查询串")
-        #: All the values of each name that came more than once in its source.
-        self.repeated: dict[str, list[Any]] = self._query_repeated
-        #: The last value of each business parameter.
-        self.values: Mapping[str, Any] = self._query
+        self.repeated = self._query_repeated
+        self.named = self._query
         self._form: Mapping[str, Any] = {}
         self._form_repeated: dict[str, list[Any]] = {}
         self._form_error: ApiException | None = None
@@ -97,25 +92,15 @@ class Parameters:
             except ApiException as error:
                 self._form_error = error
         public = {**_texts(self._form), **self._query} if self._form else self._query
-        #: Gives a public parameter as it came, None where there is none.
-        self.public: Callable[[str], str | None] = public.get
-
-    def public_values(self) -> dict[str, str]:
-        """The public parameters that were sent, as they came."""
-        found = ((name, self.public(name)) for name in PUBLIC_PARAMETERS)
-        return {name: value for name, value in found if value is not None}
+        self.public = public.get
+        self.size = len(request.body)
 
     def pairs(self) -> dict[str, str] | list[tuple[str, str]]:
-        """Every text that came in the query string and then in the form, in order; no files.
-
-        A dict where there is no form and no name came twice.
-        """
         if not self._form and not self._query_repeated:
             return self._query
         return [(name, value) for _, name, value in self.parts() if isinstance(value, str)]
 
-    def parts(self) -> Iterator[tuple[str, str, str | UploadFile]]:
-        """The values of the query string, then the form's, then its files: where each came, its name, and itself."""
+    def parts(self) -> Iterator[Part]:
         files = []
         sources = (("query", self._query, self._query_repeated), ("form", self._form, self._form_repeated))
         for place, fields, repeated in sources:
@@ -128,7 +113,6 @@ class Parameters:
         yield from files
 
     def hidden_texts(self) -> list[str]:
-        """The names of texts that a file of the same name takes the place of."""
         files = [name for name, last in self._form.items() if isinstance(last, UploadFile)]
         return [
             name
@@ -136,9 +120,8 @@ class Parameters:
             if name in self._query or any(isinstance(value, str) for value in self._form_repeated[name])
         ]
 
-    def json_body(self) -> bytes:
-        """The body as it came if it is a JSON document, else nothing."""
-        return b"" if self._form or self.values is self._query else self._request.body
+    def document(self) -> bytes:
+        return b"" if self._form or self.named is self._query else self._request.body
 
     def check_form(self) -> None:
         """Raises what is wrong with the form: 1011, 1024, 1025 or 1028."""
@@ -159,7 +142,7 @@ class Parameters:
             self._add(self._form)
 
     def _add(self, later: Mapping[str, Any]) -> None:
-        self.values = {**self._query, **later}
+        self.named = {**self._query, **later}
         kept = {name: values for name, values in self._query_repeated.items() if name not in later}
         self.repeated = {**kept, **(self._form_repeated if later is self._form else {})}
 

@@ -7,9 +7,11 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-__all__ = ["GATEWAY_PATH", "Call", "Request", "Response", "header", "request_id_of"]
+from apizen.call import Call
+
+__all__ = ["GATEWAY_PATH", "Request", "Response", "header", "request_id_of"]
 
 #: Where the gateway is.
 GATEWAY_PATH = "/api/router/rest"
@@ -27,41 +29,6 @@ class Request(NamedTuple):
     headers: Mapping[str, str]
     body: bytes = b""
     peer: str = ""
-
-
-class Call:
-    """What the record keeps of one call.
-
-    ``version`` and ``method`` are what the client asked for, empty where it did not say; ``registered`` is
-    true where there is such an endpoint. ``app_key`` is proved unless the code is that of a refusal.
-    ``waited`` is the time in seconds until the function began, ``ran`` until its answer was written.
-    ``parameters`` are the business parameters, None where they were not read.
-    """
-
-    __slots__ = (
-        "address",
-        "app_key",
-        "code",
-        "method",
-        "parameters",
-        "ran",
-        "registered",
-        "request_id",
-        "version",
-        "waited",
-    )
-
-    def __init__(self, request_id: str, address: str) -> None:
-        self.request_id = request_id
-        self.address = address
-        self.app_key = ""
-        self.version = ""
-        self.method = ""
-        self.registered = False
-        self.code = 0
-        self.waited = 0.0
-        self.ran = 0.0
-        self.parameters: Mapping[str, Any] | None = None
 
 
 class Response(NamedTuple):

@@ -24,14 +24,14 @@ from collections.abc import Callable
 from typing import Any
 
 from apizen.breaker import Breaker
+from apizen.endpoint import Endpoint
 from apizen.exception import ApiException, ApiSysExceptions
-from apizen.version import Endpoint
 
-__all__ = ["Runner"]
+__all__ = ["Runner", "as_exception"]
 
 logger = logging.getLogger(__name__)
 
-Call = Callable[[], Any]
+Work = Callable[[], Any]
 
 
 class _Lane:
@@ -48,12 +48,12 @@ class _Lane:
 class _Job:
     """One call of a plain function. ``started`` and ``overrun`` are set on the event loop only."""
 
-    __slots__ = ("call", "context", "endpoint", "future", "lane", "overrun", "started")
+    __slots__ = ("context", "endpoint", "future", "lane", "overrun", "started", "work")
 
-    def __init__(self, endpoint: Endpoint, lane: _Lane, call: Call, future: asyncio.Future[Any]) -> None:
+    def __init__(self, endpoint: Endpoint, lane: _Lane, work: Work, future: asyncio.Future[Any]) -> None:
         self.endpoint = endpoint
         self.lane = lane
-        self.call = call
+        self.work = work
         self.future = future
         self.context = contextvars.copy_context()
         self.started = False
@@ -79,9 +79,9 @@ class Runner:
         self._waiting = 0
         self._overrun = 0
 
-    async def on_loop(self, endpoint: Endpoint, call: Call) -> Any:
+    async def on_loop(self, endpoint: Endpoint, work: Work) -> Any:
         """The result of an async function. Raises 1029 after the endpoint's timeout."""
-        task = asyncio.ensure_future(_settle(call))
+        task = asyncio.ensure_future(_settle(work))
         breaker = self._breaker
         if breaker is not None:
             breaker.mark(endpoint)
@@ -99,7 +99,7 @@ class Runner:
         logger.warning("%s %s overran its timeout of %g s and was cancelled", *_names(endpoint), endpoint.timeout)
         raise ApiSysExceptions.call_timeout
 
-    async def in_thread(self, endpoint: Endpoint, call: Call) -> Any:
+    async def in_thread(self, endpoint: Endpoint, work: Work) -> Any:
         """The result of a plain function.
 
         Raises 1029 after the endpoint's timeout, waiting included, and 1030 where the queue is full, too
@@ -111,7 +111,7 @@ class Runner:
             lane = self._lanes[endpoint] = _Lane()
         if lane.overrun >= self._overrun_limit:
             raise ApiSysExceptions.service_busy
-        job = _Job(endpoint, lane, call, loop.create_future())
+        job = _Job(endpoint, lane, work, loop.create_future())
         if self._may_start(lane):
             self._start(job)
         elif len(lane.waiting) < self._queue_limit - self._waiting:
@@ -201,7 +201,7 @@ class Runner:
         if error is None:
             job.future.set_result(result)
         else:
-            job.future.set_exception(_as_exception(error))
+            job.future.set_exception(as_exception(error))
 
     def _release(self, job: _Job) -> None:
         job.lane.running -= 1
@@ -243,7 +243,7 @@ def _work(jobs: queue.SimpleQueue[_Job | None], report: Callable[[_Job, Any, Bas
     while (job := jobs.get()) is not None:
         result, failure = None, None
         try:
-            result = job.context.run(job.call)
+            result = job.context.run(job.work)
         except BaseException as error:  # SystemExit of a function must not end the thread
             failure = error
         report(job, result, failure)
@@ -254,7 +254,7 @@ def _names(endpoint: Endpoint) -> tuple[str, str]:
     return endpoint.version, endpoint.name
 
 
-def _as_exception(error: BaseException) -> Exception:
+def as_exception(error: BaseException) -> Exception:
     """What a future can carry.
 
     A StopIteration or a CancelledError of the function's would end the loop's own coroutine, and
@@ -267,20 +267,20 @@ def _as_exception(error: BaseException) -> Exception:
     return wrapped
 
 
-async def _settle(call: Call) -> Any:
+async def _settle(work: Work) -> Any:
     """Runs an async function to its end."""
     try:
-        result = call()
+        result = work()
         return await result if inspect.isawaitable(result) else result
     except (Exception, asyncio.CancelledError):
         raise
     except BaseException as error:
-        raise _as_exception(error) from error
+        raise as_exception(error) from error
 
 
 def _result(task: asyncio.Future[Any]) -> Any:
     if task.cancelled():
-        raise _as_exception(asyncio.CancelledError())
+        raise as_exception(asyncio.CancelledError())
     return task.result()
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from apizen.body_size import DEFAULT_MAX_BODY
 from apizen.exception import hint_at
-from apizen.version import DEFAULT_MAX_BODY
 
 __all__ = ["Settings", "SettingsError", "known_variables", "read_file", "setting", "unknown_variables"]
 

@@ -16,6 +16,10 @@ from typing import Any, NamedTuple, Self
 
 from apizen import ApiMethodBase, version
 from apizen.application import Application, make_app
+from apizen.call_plan import CallPlan
+from apizen.entry import Entry
+from apizen.governance.signature_guard import AUTH
+from apizen.guard import Guard
 from apizen.request import GATEWAY_PATH
 from apizen.servers.tornado.server import Server
 from apizen.settings import Settings
@@ -62,6 +66,18 @@ def registry_of(methods: Mapping[str, Any], name: str = "1.0") -> Registry:
     registry = Registry()
     version(name, registry=registry)(type("Methods", (ApiMethodBase,), {"api_methods": dict(methods)}))
     return registry
+
+
+class Demanding:
+    """Makes one guard for each method whose entry says ``auth: sign``."""
+
+    keys = (AUTH,)
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    def guard(self, entry: Entry, plan: CallPlan) -> Guard | None:
+        return self._guard if entry[AUTH] else None
 
 
 class Client:

@@ -19,11 +19,11 @@ ROOT = Path(__file__).parent.parent
 
 # Each layer of the framework may import those before it.
 LAYERS = [
-    {"error_texts", "exception"},
-    {"schema"},
-    {"body_size", "media_type", "request", "parameters", "call_plan", "guard", "version"},
-    {"settings", "throttled_log", "service"},
-    {"breaker", "runner"},
+    {"error_texts", "exception", "body_size", "throttled_log", "service", "place", "media_type"},
+    {"schema", "settings"},
+    {"call_plan", "entry", "values", "caller", "call", "request", "parameters"},
+    {"guard", "endpoint", "catalogue", "version"},
+    {"breaker", "runner", "pipeline"},
     {"faces"},
     {"servers"},
     {"governance"},

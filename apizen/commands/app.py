@@ -34,7 +34,7 @@ def _networks(text: str) -> Networks:
 
 
 def _rate(text: str) -> str:
-    from apizen.governance.rate import parse_rate  # heavy
+    from apizen.governance.limit import parse_rate  # heavy
 
     parse_rate(text)
     return text

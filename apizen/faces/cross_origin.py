@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apizen.version import VERBS
+from apizen.endpoint import VERBS
 
 __all__ = ["CrossOrigin"]
 

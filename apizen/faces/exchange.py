@@ -1,60 +1,61 @@
-"""One request while it is answered: what has been found out about it, and in which form its answer goes."""
+"""One request of the gateway while it is answered: what has been found out, and in which form its answer goes."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
 
+from apizen.call import Call
+from apizen.caller import Caller
+from apizen.endpoint import Endpoint
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.faces.negotiation import accepts_xml
-from apizen.guard import Admission
 from apizen.parameters import Parameters, no_multipart
-from apizen.request import Call, Request, header, request_id_of
-from apizen.version import Endpoint
+from apizen.request import Request, Response, header, request_id_of
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "Writer"]
 
 _FORMATS = {"json": False, "xml": True}
+
+
+class Writer(Protocol):
+    """Writes what a function gave."""
+
+    def success(self, exchange: Exchange, value: Any) -> Response: ...
+
+    async def gather(self, exchange: Exchange, values: AsyncIterator[Any]) -> Any: ...
 
 
 class Exchange(Call):
     """What is known of one request.
 
     ``most`` is the number of bytes that its body may have. ``foreseen`` is true when what its query and headers
-    tell has been judged, ``admission`` then remembers the ``asked`` guards that let it pass.
+    tell has been judged.
     """
 
-    __slots__ = (
-        "acceptable",
-        "admission",
-        "admitted",
-        "asked",
-        "endpoint",
-        "foreseen",
-        "headers",
-        "ignored",
-        "most",
-        "request",
-        "xml",
-    )
+    __slots__ = ("acceptable", "endpoint", "foreseen", "most", "request", "writer", "xml")
 
-    def __init__(self, request: Request, address: str, most: int) -> None:
-        super().__init__(request_id_of(request.headers), address)
+    def __init__(self, request: Request, address: str, most: int, writer: Writer) -> None:
+        super().__init__(Caller(address, request_id_of(request.headers), request.headers), verb=request.verb)
         self.request = request
         self.most = most
+        self.writer = writer
         self.foreseen = False
-        self.admission: Admission | None = None
-        self.asked = 0
-        self.admitted = 0.0
-        self.headers: list[tuple[str, str]] = []
         self.xml = False
         self.acceptable = True
-        self.ignored = ""
         self.endpoint: Endpoint | None = None
 
     @property
-    def name(self) -> str:
-        """The method, for the log."""
-        return "no method" if self.endpoint is None else f"{self.endpoint.version} {self.endpoint.name}"
+    def writes_long(self) -> bool:
+        """XML takes long to write."""
+        return self.xml and self.endpoint is not None and self.endpoint.raw is None
+
+    def write(self, value: Any) -> Response:
+        return self.writer.success(self, value)
+
+    async def gather(self, values: AsyncIterator[Any]) -> Any:
+        return await self.writer.gather(self, values)
 
     def choose_format(self, parameters: Parameters) -> None:
         """Chooses the form of the answer by ``format``, else by the Accept header. Raises 1011."""

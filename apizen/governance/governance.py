@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from apizen.exception import ApiSysExceptions
 from apizen.governance.address import CallerAddress, Networks
+from apizen.governance.rate import RateGuards, Rates
 from apizen.governance.records.live import LiveRecords
-from apizen.guard import Guard
+from apizen.governance.signature_guard import SignatureGuard, SignatureGuards
+from apizen.guard import GuardMaker
 from apizen.request import Request
 from apizen.service import Service, StartError
 from apizen.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from apizen.faces.rpc import Door
     from apizen.governance.lockout import Lockout
-    from apizen.governance.rate import Rates
-    from apizen.governance.signature_guard import SignatureGuard
     from apizen.governance.stores.counters import Counters
+    from apizen.pipeline import Door
 
 __all__ = ["Governance"]
 
@@ -48,20 +48,15 @@ class Governance(Service):
         if settings.rate or settings.rate_total:
             self._limits  # noqa: B018 (reports a rate that can't be one)
 
-    def guards(self, entry: dict[str, object]) -> tuple[Guard, ...]:
-        """The guards of an endpoint, from the keys ``auth`` and ``rate`` of its entry."""
+    @property
+    def guards(self) -> tuple[GuardMaker, ...]:
+        """What makes the guards of endpoints: who calls is proved before it is counted."""
         settings = self._settings
-        auth = entry.get("auth", settings.auth or None)
-        if auth not in (None, "sign"):
-            raise ValueError(f"auth must be 'sign' or None, not {auth!r}")
-        guards: list[Guard] = [self._signed_calls] if auth else []
-        if auth or "rate" in entry or settings.rate or settings.rate_total:
-            rate = entry.get("rate", settings.rate)
-            if not isinstance(rate, (str, type(None))):
-                raise ValueError(f"rate must be a text, as '100/minute', or None, not {rate!r}")
-            limit = self._limits.guard(rate, signed=bool(auth))
-            guards += [] if limit is None else [limit]
-        return tuple(guards)
+        every = bool(settings.rate or settings.rate_total)
+        return (
+            SignatureGuards(lambda: self._signed_calls),
+            RateGuards(lambda: self._limits, every=every),
+        )
 
     @property
     def doors(self) -> tuple[Door, ...]:
@@ -146,16 +141,12 @@ class Governance(Service):
 
     @cached_property
     def _limits(self) -> Rates:
-        from apizen.governance.rate import Rates
-
         settings = self._settings
         open_ = "rate" in settings.fail_open
         return _set(Rates, self._counters, default=settings.rate, total=settings.rate_total, fail_open=open_)
 
     @cached_property
     def _signed_calls(self) -> SignatureGuard:
-        from apizen.governance.signature_guard import SignatureGuard
-
         settings = self._settings
         return _set(
             SignatureGuard,

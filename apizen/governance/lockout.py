@@ -22,7 +22,7 @@ from functools import lru_cache
 from limits import RateLimitItem
 
 from apizen.exception import ApiException, ApiSysExceptions
-from apizen.governance.rate import parse_rate
+from apizen.governance.limit import parse_rate
 from apizen.governance.stores.counters import (
     Counters,
     CountersError,

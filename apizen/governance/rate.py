@@ -17,14 +17,18 @@ from __future__ import annotations
 
 import logging
 import math
-import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import limits
 
+from apizen.call import Call
+from apizen.call_plan import CallPlan
+from apizen.entry import Entry, Key
 from apizen.exception import ApiException, ApiSysExceptions
+from apizen.governance.limit import parse_rate
+from apizen.governance.signature_guard import AUTH
 from apizen.governance.stores.counters import (
     Counters,
     CountersError,
@@ -36,38 +40,12 @@ from apizen.governance.stores.counters import (
     caller_of,
     network_of,
 )
-from apizen.guard import Admission, Guard
+from apizen.guard import Guard
 from apizen.throttled_log import ThrottledLog
 
-__all__ = ["Rates", "parse_rate"]
+__all__ = ["RateGuards", "Rates"]
 
 logger = logging.getLogger(__name__)
-
-_MOST_CALLS = 1_000_000_000
-_LONGEST = 366 * 24 * 60 * 60
-_NO_TIME = re.compile(r"(/|per)\s*0+\s*[a-z]", re.IGNORECASE)
-
-
-@lru_cache(maxsize=1024)
-def parse_rate(text: str) -> limits.RateLimitItem:
-    """The limit that a text says. Raises ValueError.
-
-    >>> parse_rate('100/minute'), parse_rate('5 per 10 seconds').get_expiry()
-    (100 per 1 minute, 10)
-    >>> parse_rate('100')
-    Traceback (most recent call last):
-    ValueError: a rate is written as 100/minute or 5/10 seconds, with second, minute, hour or day, not '100'
-    """
-    try:
-        (limit,) = limits.parse_many(text)
-    except ValueError:
-        raise ValueError(
-            "a rate is written as 100/minute or 5/10 seconds, with second, minute, hour or day, not " + repr(text)
-        ) from None
-    # limits reads a time of 0 as 1.
-    if not 1 <= limit.amount <= _MOST_CALLS or limit.get_expiry() > _LONGEST or _NO_TIME.search(text):
-        raise ValueError(f"a rate must be of 1 to {_MOST_CALLS} calls in 1 second to 366 days, not {text!r}")
-    return limit
 
 
 class _Rule(NamedTuple):
@@ -94,13 +72,13 @@ class _Rules:
             for name, limit, _ in self.rules
         ]
 
-    def answer(self, admission: Admission, decisions: list[Decision]) -> None:
+    def answer(self, call: Call, decisions: list[Decision]) -> None:
         """Adds the headers to the call's answer. Raises 1027 for a call that was not counted."""
         states = [
             f'"{rule[0]}";r={decision[1]};t={math.ceil(decision[2])}'
             for rule, decision in zip(self.rules, decisions, strict=True)
         ]
-        admission.headers += (self._policy, ("RateLimit", ", ".join(states)))
+        call.headers += (self._policy, ("RateLimit", ", ".join(states)))
         for decision in decisions:
             if not decision[0]:
                 raise self._refusal(decisions)
@@ -139,7 +117,7 @@ class Rates:
         self._fail_open = fail_open
         self._throttled_log = ThrottledLog(logger, 60)
 
-    def guard(self, rate: object, *, signed: bool = True) -> Guard | None:
+    def guard(self, rate: str | None, *, signed: bool = True) -> Guard | None:
         """The guard of a method, of which ``rate`` is the value of its entry, or `default`.
 
         None where nothing limits it: for the rate None, which takes it out of the total too, and where there
@@ -148,43 +126,41 @@ class Rates:
         """
         if rate is None:
             return None
-        if not isinstance(rate, str):
-            raise ValueError(f"rate must be a text as 100/minute, or None for no limit, not {rate!r}")
         rules = _rules(rate, self._total, "")
         return _RateGuard(self, rate, only_apps=not rules.rules) if rules.rules or signed else None
 
-    def check(self, admission: Admission, rate: str) -> Outcome[None]:
+    def check(self, call: Call, rate: str) -> Outcome[None]:
         """Counts a call to a method of this rate. Raises 1027, at once or when awaited."""
-        rules = self._rules_of(rate, admission.app_rate)
+        rules = self._rules_of(rate, call.caller.rate)
         if not rules.rules:
             return None
         try:
-            decisions = self._hit(rules, admission)
+            decisions = self._hit(rules, call)
         except CountersError as error:
             self._failed(error)
             return None
         if isinstance(decisions, list):
-            rules.answer(admission, decisions)
+            rules.answer(call, decisions)
             return None
-        return self._answer_later(rules, admission, decisions)
+        return self._answer_later(rules, call, decisions)
 
-    def _hit(self, rules: _Rules, admission: Admission) -> Outcome[list[Decision]]:
-        key, method = admission.app_key, admission.method
+    def _hit(self, rules: _Rules, call: Call) -> Outcome[list[Decision]]:
+        key, method = call.caller.app, call.method
         if key:
             return self._counters.hit_all(rules.hits(f"app:{key}", method), Group.APPS)
-        caller = caller_of(admission.address)
+        caller = caller_of(call.caller.address)
         try:
             return self._counters.hit_all(rules.hits(f"address:{caller}", method))
         except CountersFull:
             return self._counters.hit_all(rules.hits(f"address:{network_of(caller)}", method), Group.NETWORKS)
 
-    async def _answer_later(self, rules: _Rules, admission: Admission, pending: Awaitable[list[Decision]]) -> None:
+    async def _answer_later(self, rules: _Rules, call: Call, pending: Awaitable[list[Decision]]) -> None:
         try:
             decisions = await pending
         except CountersError as error:
             self._failed(error)
         else:
-            rules.answer(admission, decisions)
+            rules.answer(call, decisions)
 
     def _rules_of(self, rate: str, app_rate: str) -> _Rules:
         try:
@@ -200,6 +176,34 @@ class Rates:
             raise ApiSysExceptions.service_busy("限流暂不可用，请稍后重试", headers={"Retry-After": "1"})
 
 
+def _rate(rate: Any) -> str | None:
+    if not isinstance(rate, (str, type(None))):
+        raise ValueError(f"rate must be a text, as '100/minute', or None, not {rate!r}")
+    return rate
+
+
+RATE = Key("rate", _rate, default="", setting="rate")
+
+
+class RateGuards:
+    """Makes the guard of a method whose entry has a rate, or takes signed calls, and of all where ``every`` has one.
+
+    ``rates`` is called for the first of them.
+    """
+
+    keys = (RATE,)
+
+    def __init__(self, rates: Callable[[], Rates], *, every: bool) -> None:
+        self._rates = rates
+        self._every = every
+
+    def guard(self, entry: Entry, plan: CallPlan) -> Guard | None:
+        signed = entry[AUTH] is not None
+        if self._every or signed or entry.has(RATE):
+            return self._rates().guard(entry[RATE], signed=signed)
+        return None
+
+
 class _RateGuard:
     """Counts the calls of one method."""
 
@@ -213,9 +217,9 @@ class _RateGuard:
         # Whether there is nothing to count but for apps with a rate of their own.
         self._only_apps = only_apps
 
-    def check(self, admission: Admission) -> Outcome[None]:
-        if self._only_apps and not admission.app_rate:
+    def check(self, call: Call) -> Outcome[None]:
+        if self._only_apps and not call.caller.rate:
             return None
-        return self._rates.check(admission, self._rate)
+        return self._rates.check(call, self._rate)
 
     foresee = check

@@ -29,16 +29,20 @@ whoever overheard one could send the other.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from copy import copy
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apizen.body_size import LARGE_BODY
-from apizen.call_plan import PUBLIC_PARAMETERS
+from apizen.call import Call
+from apizen.call_plan import PUBLIC_PARAMETERS, CallPlan
+from apizen.entry import Entry, Key, flag
 from apizen.exception import ApiException, ApiSysExceptions, hint_at
 from apizen.governance.canonical import VERSION, canonical
 from apizen.governance.cross_site import is_cross_site
@@ -54,15 +58,16 @@ from apizen.governance.signature import (
     zone_of,
 )
 from apizen.governance.stores.counters import CountersError, Outcome, outcome_of
-from apizen.guard import Admission
+from apizen.guard import Guard
 from apizen.throttled_log import ThrottledLog
+from apizen.values import Values
 
 if TYPE_CHECKING:
     from apizen.governance.lockout import Lockout
     from apizen.governance.records.live import App, LiveRecords
     from apizen.governance.stores.counters import Counters
 
-__all__ = ["SignatureGuard"]
+__all__ = ["AUTH", "SignatureGuard", "SignatureGuards"]
 
 # By so many seconds the clocks of several servers may differ: what one still takes, no other has forgotten.
 _SKEW = 10
@@ -70,6 +75,30 @@ _RETRY_AFTER = "5"
 _SHOWN = 2000
 _NAME_SHOWN = 64
 _MASK = "******"
+
+
+def _auth(auth: Any) -> str | None:
+    if auth not in (None, "sign"):
+        raise ValueError(f"auth must be 'sign' or None, not {auth!r}")
+    found: str | None = auth
+    return found
+
+
+AUTH = Key("auth", _auth, setting="auth")
+EXTRA = Key("extra", flag("extra"), default=False)
+
+
+class SignatureGuards:
+    """Makes the guard of a method that takes signed calls only. ``made`` gives what all of them are made of."""
+
+    keys = (AUTH, EXTRA)
+
+    def __init__(self, made: Callable[[], SignatureGuard]) -> None:
+        self._made = made
+
+    def guard(self, entry: Entry, plan: CallPlan) -> Guard | None:
+        takes_all = entry[EXTRA] or plan.takes_any
+        return self._made().accepting(None if takes_all else plan.accepted) if entry[AUTH] else None
 
 
 class SignatureGuard:
@@ -104,49 +133,56 @@ class SignatureGuard:
         self._debug = debug
         self._fail_open = fail_open
         self._log = ThrottledLog(logging.getLogger(__name__), 60)
+        self._accepted: frozenset[str] | None = None
 
-    def check(self, admission: Admission) -> Outcome[None]:
-        """Proves the admission's app. Raises what the module's docstring says."""
-        app_key = admission.parameters.public("app_key")
+    def accepting(self, names: frozenset[str] | None) -> SignatureGuard:
+        """The same for an endpoint whose parameters may have these names; None for any."""
+        guard = copy(self)
+        guard._accepted = names
+        return guard
+
+    def check(self, call: Call) -> Outcome[None]:
+        """Proves the call's app. Raises what the module's docstring says."""
+        app_key = call.values.public("app_key")
         if not app_key:
             raise ApiSysExceptions.anonymous_not_allowed("应有 app_key 及签名")
-        refusal = self._refusal(admission)
+        refusal = self._refusal(call)
         if refusal is not None:
-            return self._check_locked_out(admission, app_key, refusal)
-        return self._check_known(admission, app_key)
+            return self._check_locked_out(call, app_key, refusal)
+        return self._check_known(call, app_key)
 
-    def foresee(self, admission: Admission) -> Outcome[None]:
+    def foresee(self, call: Call) -> Outcome[None]:
         """Raises 1002 for a caller that is locked out, if the app is none that its address has used well."""
-        app_key = admission.parameters.public("app_key")
-        refusal = self._refusal(admission) if app_key else None  # a form may name it
-        return None if refusal is None or not app_key else self._refuse_unfamiliar(admission, app_key, refusal)
+        app_key = call.values.public("app_key")
+        refusal = self._refusal(call) if app_key else None  # a form may name it
+        return None if refusal is None or not app_key else self._refuse_unfamiliar(call, app_key, refusal)
 
-    def _refusal(self, admission: Admission) -> ApiException | None:
+    def _refusal(self, call: Call) -> ApiException | None:
         """The 1002 of a caller that is locked out."""
         if self._lockout.active:
             try:
-                self._lockout.refuse(*_callers(admission))
+                self._lockout.refuse(*_callers(call))
             except ApiException as refusal:
                 return refusal
         return None
 
-    async def _refuse_unfamiliar(self, admission: Admission, app_key: str, refusal: ApiException) -> None:
-        if not await self._familiar.has(admission.address, app_key):
+    async def _refuse_unfamiliar(self, call: Call, app_key: str, refusal: ApiException) -> None:
+        if not await self._familiar.has(call.caller.address, app_key):
             raise refusal
 
-    async def _check_locked_out(self, admission: Admission, app_key: str, refusal: ApiException) -> None:
+    async def _check_locked_out(self, call: Call, app_key: str, refusal: ApiException) -> None:
         """Lets a good call of a familiar app pass; whatever else it is, it is refused."""
-        await self._refuse_unfamiliar(admission, app_key, refusal)
+        await self._refuse_unfamiliar(call, app_key, refusal)
         try:
-            await outcome_of(self._check_known(admission, app_key))
+            await outcome_of(self._check_known(call, app_key))
         except ApiException:
-            if admission.app_key:
+            if call.caller.app:
                 raise
-        if not admission.app_key:
+        if not call.caller.app:
             raise refusal
 
-    def _check_known(self, admission: Admission, app_key: str) -> Outcome[None]:
-        public = admission.parameters.public
+    def _check_known(self, call: Call, app_key: str) -> Outcome[None]:
+        public = call.values.public
         timestamp = public("timestamp")
         if timestamp is None:
             raise ApiSysExceptions.missing_timestamp("timestamp")
@@ -159,44 +195,44 @@ class SignatureGuard:
         if app is None and self._records.is_unreadable(app_key):
             raise ApiSysExceptions.service_busy("暂时无法验证签名", headers={"Retry-After": _RETRY_AFTER})
         if app is None or not app.enabled:
-            return self._fail(admission, ApiSysExceptions.invalid_app_key())
-        return self._check_app(admission, app, timestamp)
+            return self._fail(call, ApiSysExceptions.invalid_app_key())
+        return self._check_app(call, app, timestamp)
 
-    def _check_app(self, admission: Admission, app: App, timestamp: str) -> Outcome[None]:
-        if app.addresses and admission.address not in app.addresses:
+    def _check_app(self, call: Call, app: App, timestamp: str) -> Outcome[None]:
+        if app.addresses and call.caller.address not in app.addresses:
             raise ApiSysExceptions.forbidden_request("此 app_key 不能从该地址调用")
-        parameters = admission.parameters
-        if admission.request.body and (hidden := parameters.hidden_texts()):
+        values = call.values
+        if values.size and (hidden := values.hidden_texts()):
             raise ApiSysExceptions.bad_request(f"签名的参数不能与文件同名：{hidden[0][:_NAME_SHOWN]}")
-        method = self._sign_method(parameters.public("sign_method"))
+        method = self._sign_method(values.public("sign_method"))
         seconds_left = self._seconds_left(timestamp)
-        if len(admission.request.body) > LARGE_BODY:
-            return self._check_later(admission, app, method, seconds_left)
-        return self._check_signature(admission, app, method, seconds_left, _signed(admission, method, app.secret))
+        if values.size > LARGE_BODY:
+            return self._check_later(call, app, method, seconds_left)
+        return self._check_signature(call, app, method, seconds_left, _signed(call, method, app.secret))
 
-    async def _check_later(self, admission: Admission, app: App, method: str, seconds_left: float) -> None:
+    async def _check_later(self, call: Call, app: App, method: str, seconds_left: float) -> None:
         """Signs in a thread: megabytes would hold up everybody's calls."""
-        signed = await admission.beside(partial(_signed, admission, method, app.secret))
-        outcome = self._check_signature(admission, app, method, seconds_left, signed)
+        signed = await (call.beside or asyncio.to_thread)(partial(_signed, call, method, app.secret))
+        outcome = self._check_signature(call, app, method, seconds_left, signed)
         if outcome is not None:
             await outcome
 
     def _check_signature(
-        self, admission: Admission, app: App, method: str, seconds_left: float, signed: tuple[bytes, str]
+        self, call: Call, app: App, method: str, seconds_left: float, signed: tuple[bytes, str]
     ) -> Outcome[None]:
-        parameters = admission.parameters
+        values = call.values
         string, expected = signed
-        if not matches(expected, parameters.public("sign") or ""):
-            return self._fail(admission, self._wrong_signature(method, app.secret, string))
-        admission.app_key = app.app_key
-        admission.app_rate = app.rate
-        _refuse_extra(admission)
-        if app.methods and not _may_call(app.methods, admission.method):
-            raise ApiSysExceptions.permission_denied(f"此 app_key 不能调用 {admission.method}")
+        if not matches(expected, values.public("sign") or ""):
+            return self._fail(call, self._wrong_signature(method, app.secret, string))
+        call.caller.app = app.app_key
+        call.caller.rate = app.rate
+        _refuse_extra(call.values, self._accepted)
+        if app.methods and not _may_call(app.methods, call.method):
+            raise ApiSysExceptions.permission_denied(f"此 app_key 不能调用 {call.method}")
         keys = [f"sign:{app.app_key}:{expected}"]
-        if nonce := parameters.public("nonce"):
-            keys.append(f"nonce:{app.app_key}:{parameters.public('timestamp')}:{nonce}")
-        return self._claim(admission, keys, seconds_left + _SKEW)
+        if nonce := values.public("nonce"):
+            keys.append(f"nonce:{app.app_key}:{values.public('timestamp')}:{nonce}")
+        return self._claim(call, keys, seconds_left + _SKEW)
 
     def _sign_method(self, given: str | None) -> str:
         method = DEFAULT_METHOD if given is None else given
@@ -225,16 +261,16 @@ class SignatureGuard:
             signed = f"{signed[:_SHOWN]}…（共 {len(signed)} 个字符）"
         return ApiSysExceptions.invalid_signature(f"服务器签名的字符串为 {signed}")
 
-    def _fail(self, admission: Admission, error: ApiException) -> Outcome[None]:
+    def _fail(self, call: Call, error: ApiException) -> Outcome[None]:
         """Counts a failed call, then raises the error, or 1002 where this one was too many."""
-        callers = _callers(admission)
+        callers = _callers(call)
         self._lockout.refuse(*callers)  # a lock-out that goes on is not made longer
         counting = self._lockout.failed(callers[0])
         if counting is None:
             raise error
         return _raise_after(counting, error)
 
-    def _claim(self, admission: Admission, keys: list[str], seconds: float) -> Outcome[None]:
+    def _claim(self, call: Call, keys: list[str], seconds: float) -> Outcome[None]:
         """Takes the keys for this call. Raises 1032, at once or when awaited, where another one has them."""
         try:
             claimed = self._counters.claim_all(keys, seconds)
@@ -242,12 +278,12 @@ class SignatureGuard:
             self._pass_unchecked(broken)
             return None
         if claimed is True:
-            return self._familiar.add(admission.address, admission.app_key)
+            return self._familiar.add(call.caller.address, call.caller.app)
         if claimed is False:
             raise ApiSysExceptions.repeated_request
-        return self._claim_later(admission, claimed)
+        return self._claim_later(call, claimed)
 
-    async def _claim_later(self, admission: Admission, claimed: Awaitable[bool]) -> None:
+    async def _claim_later(self, call: Call, claimed: Awaitable[bool]) -> None:
         try:
             first = await claimed
         except CountersError as broken:
@@ -255,7 +291,7 @@ class SignatureGuard:
         else:
             if not first:
                 raise ApiSysExceptions.repeated_request
-            await outcome_of(self._familiar.add(admission.address, admission.app_key))
+            await outcome_of(self._familiar.add(call.caller.address, call.caller.app))
 
     def _pass_unchecked(self, reason: object) -> None:
         if self._fail_open:
@@ -265,24 +301,23 @@ class SignatureGuard:
             raise ApiSysExceptions.service_busy("暂时无法验证签名", headers={"Retry-After": _RETRY_AFTER})
 
 
-def _signed(admission: Admission, method: str, secret: str) -> tuple[bytes, str]:
+def _signed(call: Call, method: str, secret: str) -> tuple[bytes, str]:
     """What is signed, and its signature."""
-    parameters = admission.parameters
+    values = call.values
     if method == VERSION:
-        string = canonical(admission.request.verb, parameters.parts(), parameters.json_body())
+        string = canonical(call.verb, values.parts(), values.document())
     else:
-        string = string_to_sign(parameters.pairs(), parameters.json_body())
+        string = string_to_sign(values.pairs(), values.document())
     return string, signature(method, secret, string)
 
 
-def _refuse_extra(admission: Admission) -> None:
+def _refuse_extra(values: Values, accepted: frozenset[str] | None) -> None:
     """Raises 1010 for a parameter that nobody takes, and for a public one of which one value would be ignored."""
-    parameters, accepted = admission.parameters, admission.accepted
-    if accepted is not None and not accepted.issuperset(parameters.values):
-        name = min(parameters.values.keys() - accepted)
+    if accepted is not None and not accepted.issuperset(values.named):
+        name = min(values.named.keys() - accepted)
         raise ApiSysExceptions.invalid_signature(f"该方法没有参数 {name[:_NAME_SHOWN]}")
-    if parameters.repeated or admission.request.body:
-        public = [name for _, name, _ in parameters.parts() if name in PUBLIC_PARAMETERS]
+    if values.repeated or values.size:
+        public = [name for _, name, _ in values.parts() if name in PUBLIC_PARAMETERS]
         if len(public) > len(set(public)):
             twice = next(name for name in public if public.count(name) > 1)
             raise ApiSysExceptions.invalid_signature(f"公共参数 {twice} 只能有一个")
@@ -303,11 +338,11 @@ async def _raise_after(counting: Awaitable[None], error: ApiException) -> None:
     raise error
 
 
-def _callers(admission: Admission) -> tuple[str, ...]:
+def _callers(call: Call) -> tuple[str, ...]:
     """Under which keys the lock-out knows the caller: a failed call counts for the first, each may be locked out."""
-    address = f"address:{admission.address}"
-    if is_cross_site(admission.request.headers):
-        return f"cross-site:{admission.address}", address
+    address = f"address:{call.caller.address}"
+    if is_cross_site(call.caller.headers):
+        return f"cross-site:{call.caller.address}", address
     return (address,)
 
 

@@ -9,10 +9,11 @@ What can't be written, because the disk is full or stuck, is dropped and counted
 many lines were lost.
 
 >>> import os
+>>> from apizen.caller import Caller
 >>> from apizen.observability.log_file import Stream
 >>> reader, descriptor = os.pipe()
 >>> journal = AccessLog(Stream(descriptor))
->>> journal.record(Call('order-17', '192.0.2.7'), 'GET', 200, 0, 120, 0.00125)
+>>> journal.record(Call(Caller('192.0.2.7', 'order-17')), 'GET', 200, 0, 120, 0.00125)
 >>> journal.close()
 >>> line = msgspec.json.decode(os.read(reader, 1000))
 >>> line['event'], line['request_id'], line['total_ms']
@@ -34,10 +35,10 @@ from typing import Any
 import msgspec
 import structlog
 
+from apizen.call import Call
 from apizen.observability.log_file import LogFile
 from apizen.observability.log_writer import LogWriter
 from apizen.observability.masking import masked, masked_parameters, masked_path, masked_sent, shortened
-from apizen.request import Call
 
 __all__ = ["AccessLog"]
 
@@ -77,12 +78,13 @@ class AccessLog:
         """Logs a call that was answered."""
         # Only what is no name that the server knows can hold a secret.
         name = _name if call.registered else _sent
+        app = call.claimed or call.caller.app
         members: dict[str, Any] = {
             "time": self._clock.text(time.time()),
             "level": "info",
-            "request_id": call.request_id,
-            "address": call.address,
-            "app_key": (_name if call.app_key.isalnum() else _sent)(call.app_key),
+            "request_id": call.caller.request_id,
+            "address": call.caller.address,
+            "app_key": (_name if app.isalnum() else _sent)(app),
             "v": name(call.version),
             "method": name(call.method),
             "verb": _name(verb),

@@ -7,7 +7,8 @@ takes less than a microsecond; prometheus-client, which would take two and a fil
 answer to a scrape.
 
 >>> metrics = Metrics([('1.0', 'math.add')])
->>> call = Call('order-17', '192.0.2.7')
+>>> from apizen.caller import Caller
+>>> call = Call(Caller('192.0.2.7', 'order-17'))
 >>> call.version, call.method, call.code = '1.0', 'math.add', 1000
 >>> metrics.observe(call, 'GET', 200, 0, 120, 0.0012)
 >>> content_type, text = metrics.exposition('text/plain')
@@ -28,8 +29,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from apizen.call import Call
 from apizen.exception import SUCCESS_CODE, declared_errors
-from apizen.request import Call
 
 __all__ = ["Gauge", "Metrics", "Total"]
 

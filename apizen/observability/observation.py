@@ -120,7 +120,7 @@ def _metrics(
         if endpoint is not None
     ]
     gauges = [
-        Gauge("apizen_calls_in_flight", "Calls that are being answered", lambda: gateway.in_flight),
+        Gauge("apizen_calls_in_flight", "Calls that are being answered", lambda: gateway.pipeline.in_flight),
         Gauge("apizen_calls_waiting", "Calls that wait for a thread", lambda: runner.waiting),
         Gauge("apizen_connections", "Open connections", lambda: len(connections)),
         Gauge("apizen_threads_overrun", "Threads stuck in a call whose time is up", lambda: runner.overrun),

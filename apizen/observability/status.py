@@ -66,7 +66,7 @@ class _ReadyHandler(_Handler):
         self._why_not_ready = why_not_ready
 
     def get(self) -> None:
-        reason = "shutting down" if self.gateway.draining else self._why_not_ready()
+        reason = "shutting down" if self.gateway.pipeline.draining else self._why_not_ready()
         if reason:
             self.set_status(503)
             self.answer(status="not ready", reason=reason)

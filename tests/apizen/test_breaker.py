@@ -12,11 +12,14 @@ import pytest
 
 from apizen import ApiMethodBase, version
 from apizen.breaker import Breaker
+from apizen.catalogue import Catalogue
+from apizen.endpoint import Endpoint
 from apizen.exception import ApiSysExceptions
 from apizen.faces.rpc import Gateway
+from apizen.pipeline import Pipeline
 from apizen.request import Request, Response
 from apizen.runner import Runner
-from apizen.version import Catalogue, Endpoint, Registry
+from apizen.version import Registry
 from tests.support import registry_of
 
 
@@ -39,7 +42,7 @@ def catalogue_of(methods: dict[str, Any]) -> Catalogue:
     for name in ("1", "2"):
         entries = {key: {"func": function} for key, function in methods.items()}
         version(name, registry=registry)(type("Methods", (ApiMethodBase,), {"api_methods": entries}))
-    return registry.catalogue(timeout=30)
+    return registry.catalogue()
 
 
 class Clock:
@@ -232,7 +235,7 @@ def test_who_ends_in_order_blames_nobody() -> None:
 
 
 def test_nothing_registered() -> None:
-    breaker = Breaker(Registry().catalogue(timeout=1), 2)
+    breaker = Breaker(Registry().catalogue(), 2)
     assert breaker.blame(0) is False
 
 
@@ -292,7 +295,7 @@ class Looking(Breaker):
 async def answer_of(catalogue: Catalogue, breaker: Breaker, query: str) -> Response:
     """The answer, when nothing runs any more."""
     runner = Runner(2, 10, 2, breaker)
-    answer = Gateway(catalogue, runner, breaker=breaker).handle(Request("GET", query, {}))
+    answer = Gateway(catalogue, Pipeline(runner, breaker=breaker)).handle(Request("GET", query, {}))
     response = answer if isinstance(answer, Response) else await answer
     await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
     runner.close()
@@ -312,7 +315,7 @@ def switch_off(breaker: Breaker, endpoint: Endpoint) -> None:
 def test_what_runs_is_marked(name: str, form: str) -> None:
     seen: Seen = []
     entry = ways(lambda: seen.append([calls for calls in breaker.marked() if calls]))[name]
-    catalogue = registry_of({name: entry, "idle": {"func": innocent}}).catalogue(30)
+    catalogue = registry_of({name: entry, "idle": {"func": innocent}}).catalogue()
     breaker = Looking(catalogue, 2)
     response = asyncio.run(answer_of(catalogue, breaker, f"v=1.0&method={name}&format={form}"))
     assert response.status == (500 if name.endswith("fails") else 504 if name == "swallows" else 200)
@@ -324,7 +327,7 @@ def test_what_runs_is_marked(name: str, form: str) -> None:
 @pytest.mark.parametrize("name", ["plain", "inline_plain", "on_loop"])
 def test_what_is_off_does_not_run(name: str) -> None:
     seen: Seen = []
-    catalogue = registry_of({name: ways(lambda: seen.append([]))[name]}).catalogue(30)
+    catalogue = registry_of({name: ways(lambda: seen.append([]))[name]}).catalogue()
     breaker = Breaker(catalogue, 2)
     switch_off(breaker, catalogue.find("1.0", name))
     response = asyncio.run(answer_of(catalogue, breaker, f"v=1.0&method={name}"))
@@ -339,7 +342,7 @@ def test_what_waits_for_a_thread_is_asked_again() -> None:
     release = threading.Event()
     catalogue = registry_of(
         {"hold": {"func": lambda: release.wait(10)}, "bad": {"func": lambda: ran.append(1)}}
-    ).catalogue(30)
+    ).catalogue()
     breaker = Looking(catalogue, 2)
     hold, bad = catalogue.find("1.0", "hold"), catalogue.find("1.0", "bad")
 

@@ -37,11 +37,12 @@ from apizen.governance.records.secret import SecretKey
 from apizen.governance.signature import SIGN_METHODS, request_to_sign, signature
 from apizen.governance.signature_guard import SignatureGuard
 from apizen.governance.stores.counters import MemoryCounters
+from apizen.pipeline import Pipeline
 from apizen.request import GATEWAY_PATH
 from apizen.runner import Runner
 from apizen.servers.tornado.front import Front
 from apizen.settings import Settings
-from tests.support import HOST, RunningServer, registry_of, serving
+from tests.support import HOST, Demanding, RunningServer, registry_of, serving
 
 SECRET = "f00dfeed"
 GOOD = {"meta": {"code": 1000, "message": "执行成功"}, "response": {"id": 1}}
@@ -494,8 +495,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, s
         sign_methods=SIGN_METHODS, time_zone="+08:00", debug=False, fail_open=False,
     )  # fmt: skip
     runner = Runner(4, 4, 4)
-    catalogue = registry_of({"echo": METHODS["echo"] | {"auth": "sign"}}).catalogue(5, lambda _: (guard,))
-    gateway = Gateway(catalogue, runner)
+    catalogue = registry_of({"echo": METHODS["echo"] | {"auth": "sign"}}).catalogue(makers=[Demanding(guard)])
+    gateway = Gateway(catalogue, Pipeline(runner))
     with RunningServer(
         Application(Settings(), catalogue, gateway, runner, Front(gateway, web.Application(), 1 << 20))
     ) as server:

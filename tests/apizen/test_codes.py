@@ -126,11 +126,11 @@ def test_1000_success(server: RunningServer) -> None:
 
 
 def test_1001_while_draining(server: RunningServer) -> None:
-    server.app.gateway.draining = True
+    server.app.gateway.pipeline.draining = True
     try:
         answer = server.get(GOOD)
     finally:
-        server.app.gateway.draining = False
+        server.app.gateway.pipeline.draining = False
     check(answer, 1001, "")
     assert answer.headers["Connection"] == "close"
 
@@ -330,7 +330,7 @@ def test_system_error_tells_nothing(server: RunningServer, caplog: pytest.LogCap
     answer = server.get("v=1.0&method=fail", {"X-Request-Id": "order-17"})
     assert b"secret" not in answer.body
     assert answer.headers["X-Request-Id"] == "order-17"
-    (record,) = [record for record in caplog.records if record.name == "apizen.faces.answers"]
+    (record,) = [record for record in caplog.records if record.name == "apizen.pipeline"]
     assert record.getMessage() == "1.0 fail failed, request order-17"
     assert record.exc_info is not None
     assert record.exc_info[0] is KeyError

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import pytest
 
+from apizen.call import Call
 from apizen.exception import ApiSysExceptions
 from apizen.faces.rpc import Gateway
-from apizen.guard import Admission, Guard
+from apizen.guard import Guard
+from apizen.pipeline import Door, Pipeline
 from apizen.request import Request, Response
 from apizen.runner import Runner
 from apizen.servers.tornado.multipart import parse_multipart
-from tests.support import registry_of
+from tests.support import Demanding, registry_of
 
 
 def add(a: int, b: int) -> int:
@@ -28,15 +30,15 @@ class Keyed:
     reads_body = True
 
     def __init__(self) -> None:
-        self.asked: list[Admission] = []
+        self.asked: list[Call] = []
 
-    def foresee(self, admission: Admission) -> None:
+    def foresee(self, call: Call) -> None:
         return None
 
-    def check(self, admission: Admission) -> Awaitable[None] | None:
-        self.asked.append(admission)
-        admission.headers.append(("RateLimit", '"method";r=1'))
-        if admission.parameters.public("app_key") != "right":
+    def check(self, call: Call) -> Awaitable[None] | None:
+        self.asked.append(call)
+        call.headers.append(("RateLimit", '"method";r=1'))
+        if call.values.public("app_key") != "right":
             raise ApiSysExceptions.invalid_app_key
         return None
 
@@ -44,23 +46,22 @@ class Keyed:
 class Late(Keyed):
     """The same, having waited."""
 
-    def check(self, admission: Admission) -> Awaitable[None] | None:
+    def check(self, call: Call) -> Awaitable[None] | None:
         async def decide() -> None:
             await asyncio.sleep(0)
-            Keyed.check(self, admission)
+            Keyed.check(self, call)
 
         return decide()
 
 
-def gateway_of(*guards: Guard, run: str = "inline", **options: Any) -> Gateway:
-    def factory(entry: dict[str, object]) -> tuple[Guard, ...]:
-        return guards if entry.get("auth") == "sign" else ()
-
+def gateway_of(*guards: Guard, run: str = "inline", doors: Sequence[Door] = (), **options: Any) -> Gateway:
     methods = {
         "guarded": {"func": add, "run": run, "auth": "sign"},
         "open": {"func": add, "run": "inline", "auth": None},
     }
-    return Gateway(registry_of(methods).catalogue(5, factory), Runner(4, 4, 4), multipart=parse_multipart, **options)
+    catalogue = registry_of(methods).catalogue(makers=[Demanding(guard) for guard in guards])
+    pipeline = Pipeline(Runner(4, 4, 4), doors=doors)
+    return Gateway(catalogue, pipeline, multipart=parse_multipart, **options)
 
 
 def answer(gateway: Gateway, query: str, body: bytes = b"", peer: str = "192.0.2.7") -> Response:
@@ -101,10 +102,10 @@ def test_guards(guards: list[Keyed], run: str, body: bytes) -> None:
 def test_what_a_guard_is_told() -> None:
     guard = Keyed()
     answer(gateway_of(guard), "v=1.0&method=guarded&a=1&b=2&app_key=right", b'{"b": 3}')
-    [admission] = guard.asked
-    assert (admission.address, admission.version, admission.method) == ("192.0.2.7", "1.0", "guarded")
-    assert admission.parameters.values["b"] == 3
-    assert admission.request.body == b'{"b": 3}'
+    [call] = guard.asked
+    assert (call.caller.address, call.version, call.method, call.verb) == ("192.0.2.7", "1.0", "guarded", "POST")
+    assert call.values.named["b"] == 3
+    assert call.values.document() == b'{"b": 3}'
 
 
 def test_a_guard_is_asked_before_the_arguments_and_after_the_verb() -> None:
@@ -126,7 +127,7 @@ def test_a_guard_that_breaks_is_1017() -> None:
     class Broken:
         reads_body = False
 
-        def check(self, admission: Admission) -> None:
+        def check(self, call: Call) -> None:
             raise RuntimeError("secret")
 
     broken = answer(gateway_of(Broken()), "v=1.0&method=guarded&a=1&b=2")
@@ -136,11 +137,12 @@ def test_a_guard_that_breaks_is_1017() -> None:
 
 @pytest.mark.parametrize("entry", [{"auth": "sign"}, {"rate": "1/minute"}])
 def test_an_entry_that_asks_for_a_guard_is_not_open_where_there_is_none(entry: dict[str, str]) -> None:
-    catalogue = registry_of({"m": {"func": add, **entry}}).catalogue(5)
-    [(key, value)] = entry.items()
-    assert [problem.reason.partition(";")[0] for problem in catalogue.problems] == [
-        f"{key} {value!r} asks for a guard, and nothing here makes guards"
-    ]
+    catalogue = registry_of({"m": {"func": add, **entry}}).catalogue()
+    [key] = entry
+    [problem] = catalogue.problems
+    assert problem.reason.startswith(f"unknown key {key!r} in its entry")
+    with pytest.raises(ApiSysExceptions.error_api_config):
+        catalogue.find("1.0", "m")
 
 
 def closed(address: str) -> None:
@@ -160,7 +162,7 @@ def test_the_record_of_a_call() -> None:
     gateway = gateway_of(Keyed(), run="thread", address_of=lambda request: "198.51.100.1")
     call = answer(gateway, "v=1.0&method=guarded&a=1&b=2&app_key=right").call
     assert call is not None
-    assert (call.address, call.version, call.method, call.registered, call.code) == (
+    assert (call.caller.address, call.version, call.method, call.registered, call.code) == (
         "198.51.100.1", "1.0", "guarded", True, 1000,
     )  # fmt: skip
     assert call.waited >= 0
@@ -193,4 +195,4 @@ def test_an_app_that_no_guard_has_proved_is_nobody(guard: Keyed, body: bytes) ->
     for claimed, code, logged in (("right", 1000, ""), ("wrong", 1031, "wrong")):
         call = answer(gateway, f"v=1.0&method=guarded&a=1&b=2&app_key={claimed}", body).call
         assert call is not None
-        assert (call.code, call.app_key) == (code, logged)
+        assert (call.code, call.claimed or call.caller.app) == (code, logged)

@@ -84,7 +84,7 @@ END = b"--x--\r\n"
 @pytest.mark.parametrize("source", ["query", "form"])
 def test_fields(source, query, values, repeated):
     found = parameters(query) if source == "query" else parameters("", query.encode("latin-1"), FORM)
-    assert (found.values, found.repeated) == (values, repeated)
+    assert (found.named, found.repeated) == (values, repeated)
 
 
 NOT_UTF8 = ["a=%ff", "%ff=a", "a=%ED%A0%80", "a=%C0%80", "a=%E5%BC", "a=\xff", "a=1&b=%FF&c=2"]
@@ -97,7 +97,7 @@ def test_fields_that_are_not_utf8(query):
 
 
 def test_query_limits():
-    assert parameters("a=" + "b" * (MAX_QUERY - 2)).values == {"a": "b" * (MAX_QUERY - 2)}
+    assert parameters("a=" + "b" * (MAX_QUERY - 2)).named == {"a": "b" * (MAX_QUERY - 2)}
     assert refusal("a=" + "b" * (MAX_QUERY - 1)) == (1025, 400, "无效的请求，查询串超过 32768 个字符")
 
 
@@ -112,7 +112,7 @@ def test_limit_of_fields(name):
 
 def test_a_form_may_be_longer_than_a_query():
     text = "b" * (MAX_QUERY + 1)
-    assert parameters("", f"a={text}".encode(), FORM).values == {"a": text}
+    assert parameters("", f"a={text}".encode(), FORM).named == {"a": text}
 
 
 @settings(max_examples=200, deadline=None)
@@ -120,8 +120,8 @@ def test_a_form_may_be_longer_than_a_query():
 def test_fields_of_any_text(fields):
     last = dict(fields)
     for query in (urlencode(fields), urlencode(fields, quote_via=quote)):
-        assert parameters(query).values == last
-        assert parameters("", query.encode(), FORM).values == last
+        assert parameters(query).named == last
+        assert parameters("", query.encode(), FORM).named == last
 
 
 # Merging
@@ -145,13 +145,13 @@ def test_fields_of_any_text(fields):
 )
 def test_merge(query, body, content_type, values, repeated):
     found = parameters(query, body, content_type)
-    assert (found.values, found.repeated) == (values, repeated)
+    assert (found.named, found.repeated) == (values, repeated)
 
 
 @pytest.mark.parametrize("verb", ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"])
 def test_body_is_read_for_every_verb(verb):
-    assert parameters("", b"a=1", FORM, verb=verb).values == {"a": "1"}
-    assert parameters("", b'{"a": 1}', JSON, verb=verb).values == {"a": 1}
+    assert parameters("", b"a=1", FORM, verb=verb).named == {"a": "1"}
+    assert parameters("", b'{"a": 1}', JSON, verb=verb).named == {"a": 1}
 
 
 # Public parameters
@@ -196,7 +196,7 @@ def test_public_does_not_depend_on_a_form_that_cannot_be_read(body):
     ["application/json", "Application/JSON", "application/json; charset=utf-8", 'application/json;charset="UTF-8"'],
 )
 def test_json_content_type(content_type):
-    assert parameters("", '{"a": "张"}'.encode(), content_type).values == {"a": "张"}
+    assert parameters("", '{"a": "张"}'.encode(), content_type).named == {"a": "张"}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"a"', b"null", b"true", b"[{}]", b"1e400"])
@@ -224,7 +224,7 @@ def test_json_that_is_empty(verb):
 @pytest.mark.parametrize("verb", ["GET", "HEAD", "DELETE"])
 def test_content_type_of_a_request_without_a_body_says_nothing(verb):
     for content_type in (JSON, FORM, "text/plain", f"{JSON}; charset=gbk"):
-        assert parameters("a=1", b"", content_type, verb=verb).values == {"a": "1"}
+        assert parameters("a=1", b"", content_type, verb=verb).named == {"a": "1"}
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_json_that_is_not_utf8(body):
 
 def test_json_nesting():
     body = b'{"a":' + b"[" * 99 + b"]" * 99 + b"}"
-    assert json.dumps(parameters("", body, JSON).values, separators=(",", ":")).encode() == body
+    assert json.dumps(parameters("", body, JSON).named, separators=(",", ":")).encode() == body
     body = b'{"a":' + b"[" * 100 + b"]" * 100 + b"}"
     assert refusal("", body, JSON) == (1021, 400, "无效的json格式，nested deeper than 100 levels")
 
@@ -251,7 +251,7 @@ def test_body_without_a_content_type():
 
 @pytest.mark.parametrize("verb", ["GET", "POST", "PUT", "DELETE"])
 def test_no_body_needs_no_content_type(verb):
-    assert parameters("a=1", b"", verb=verb).values == {"a": "1"}
+    assert parameters("a=1", b"", verb=verb).named == {"a": "1"}
 
 
 KINDS = "应为 application/json、application/x-www-form-urlencoded 或 multipart/form-data"
@@ -289,7 +289,7 @@ def test_content_encoding_that_is_not_read(content_type, body, encoding):
 
 @pytest.mark.parametrize("encoding", ["identity", "Identity"])
 def test_content_encoding_identity(encoding):
-    assert parameters("", b"{}", JSON, headers={"Content-Encoding": encoding}).values == {}
+    assert parameters("", b"{}", JSON, headers={"Content-Encoding": encoding}).named == {}
 
 
 CONTENT_TYPES = st.sampled_from([JSON, FORM, "multipart/form-data"])
@@ -335,12 +335,12 @@ def test_content_type_with_a_continued_parameter(continued):
 def test_multipart():
     body = part("city", "台北".encode()) + part("photo", b"\x89PNG", file="图.png", content_type="image/png") + END
     photo = UploadFile("图.png", "image/png", b"\x89PNG")
-    assert parameters("", body, MULTIPART).values == {"city": "台北", "photo": photo}
+    assert parameters("", body, MULTIPART).named == {"city": "台北", "photo": photo}
 
 
 def test_multipart_file_without_a_type():
     body = part("photo", b"\r\n\x00", file="a") + END
-    name, _, content = parameters("", body, MULTIPART).values["photo"]
+    name, _, content = parameters("", body, MULTIPART).named["photo"]
     assert (name, content) == ("a", b"\r\n\x00")
 
 
@@ -360,7 +360,7 @@ def test_multipart_repeated(parts, last, repeated):
     def body_of(value: Any) -> Any:
         return value.body if isinstance(value, UploadFile) else value
 
-    assert body_of(found.values["a"]) == last
+    assert body_of(found.named["a"]) == last
     assert {name: list(map(body_of, values)) for name, values in found.repeated.items()} == repeated
 
 
@@ -452,7 +452,7 @@ def test_pairs_and_json_body(
 ) -> None:
     found = parameters(query, body, content_type)
     given = found.pairs()
-    assert (list(given.items() if isinstance(given, dict) else given), found.json_body()) == (pairs, json_body)
+    assert (list(given.items() if isinstance(given, dict) else given), found.document()) == (pairs, json_body)
 
 
 @pytest.mark.parametrize(
@@ -503,7 +503,7 @@ def test_urlencoded_form_of_many_fields_takes_little_memory():
 
 def test_urlencoded_form_at_its_limit():
     body = b"a=" + b"x" * (MAX_FORM - 2)
-    assert len(parameters("", body, FORM).values["a"]) == MAX_FORM - 2
+    assert len(parameters("", body, FORM).named["a"]) == MAX_FORM - 2
     assert refusal("", body + b"x", FORM) == (1028, 413, "请求体过大，urlencoded 表单上限为 1048576 字节")
 
 
@@ -511,4 +511,4 @@ def test_urlencoded_form_at_its_limit():
 def test_urlencoded_form_is_decoded_in_whole_escapes(shift):
     text = "x" * shift + "张%" * 60_000
     body = f"a={quote(text)}".encode()
-    assert parameters("", body, FORM).values["a"] == text
+    assert parameters("", body, FORM).named["a"] == text

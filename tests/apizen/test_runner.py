@@ -325,7 +325,7 @@ def run(main: Callable[[Runner], Any], **limits: int) -> Any:
 
 
 def endpoint(timeout: float = 5, name: str = "m") -> Any:
-    return registry_of({name: {"func": nap, "timeout": timeout}}).catalogue(5).find("1.0", name)
+    return registry_of({name: {"func": nap, "timeout": timeout}}).catalogue().find("1.0", name)
 
 
 def test_context_variables_reach_the_function() -> None:

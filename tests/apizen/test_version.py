@@ -9,18 +9,10 @@ from typing import Any
 import pytest
 
 import apizen
-from apizen.call_plan import PUBLIC_PARAMETERS
+from apizen.catalogue import Catalogue
+from apizen.endpoint import Endpoint
 from apizen.exception import ApiException
-from apizen.version import (
-    ApiMethodBase,
-    ApiMethodsBase,
-    Catalogue,
-    Endpoint,
-    RegistrationError,
-    Registry,
-    default_registry,
-    version,
-)
+from apizen.version import ApiMethodBase, ApiMethodsBase, RegistrationError, Registry, default_registry, version
 
 
 def one(): return 1  # fmt: skip
@@ -52,7 +44,7 @@ def catalogue_of(**versions: Any) -> Catalogue:
     for name, given in versions.items():
         methods_of_version = methods("Methods", api_methods=given) if isinstance(given, dict) else given
         version(name, registry=registry)(methods_of_version)
-    return registry.catalogue(timeout=30)
+    return registry.catalogue()
 
 
 def functions(catalogue: Catalogue, name: str) -> dict[str, Any]:
@@ -198,7 +190,7 @@ def test_version_gives_back_the_class():
 def test_version_name(given, name):
     registry = Registry()
     version(given, registry=registry)(methods("Methods", api_methods={"m": FIRST}))
-    catalogue = registry.catalogue(timeout=30)
+    catalogue = registry.catalogue()
     assert catalogue.versions == {name: True}
     assert catalogue.find(name, "m").version == name
 
@@ -227,12 +219,12 @@ def test_version_registered_twice(first, second):
 def test_version_registered_twice_in_two_registries():
     for registry in (Registry(), Registry()):
         version("1.0", registry=registry)(methods("Methods", api_methods={"m": FIRST}))
-        assert registry.catalogue(timeout=30).find("1.0", "m").plan.function is one
+        assert registry.catalogue().find("1.0", "m").plan.function is one
 
 
 def test_version_registered_late():
     registry = Registry()
-    registry.catalogue(timeout=30)
+    registry.catalogue()
 
     class Late(ApiMethodBase): ...
 
@@ -261,21 +253,21 @@ def registry_with_disabled_parent() -> Registry:
 
 
 def test_disabled_version_answers_1006():
-    catalogue = registry_with_disabled_parent().catalogue(timeout=30)
+    catalogue = registry_with_disabled_parent().catalogue()
     assert refusal(catalogue, "1.0") == (1006, 400, "接口版本已停用")
     assert refusal(catalogue, "1.0", "unknown") == (1006, 400, "接口版本已停用")
     assert catalogue.versions == {"1.0": False, "1.1": True}
 
 
 def test_disabled_version_is_usable_as_a_parent():
-    catalogue = registry_with_disabled_parent().catalogue(timeout=30)
+    catalogue = registry_with_disabled_parent().catalogue()
     assert functions(catalogue, "1.1") == {"m": one, "n": two}
 
 
 def test_disabled_version_is_checked():
     registry = Registry()
     version("1.0", enable=False, registry=registry)(methods("Methods", api_methods={"m": {"func": 5}}))
-    assert [problem.version for problem in registry.catalogue(timeout=30).problems] == ["1.0"]
+    assert [problem.version for problem in registry.catalogue().problems] == ["1.0"]
 
 
 # Looking up
@@ -387,20 +379,7 @@ def test_entry_raw(given, raw):
     assert endpoint_of(raw=given).raw == raw
 
 
-KEYS = "auth, enable, extra, func, max_body, method, methods, rate, raw, run, timeout"
-
-
-@pytest.mark.parametrize(
-    ("entry", "accepted"),
-    [
-        ({"func": lambda a, *, b=1: a}, PUBLIC_PARAMETERS | {"a", "b"}),
-        ({"func": lambda a, *, b=1: a, "extra": False}, PUBLIC_PARAMETERS | {"a", "b"}),
-        ({"func": lambda a, *, b=1: a, "extra": True}, None),
-        ({"func": lambda a, **rest: a}, None),
-    ],
-)
-def test_entry_extra(entry, accepted):
-    assert endpoint_of(**entry).accepted == accepted
+KEYS = "enable, func, max_body, method, methods, raw, run, timeout"
 
 
 @pytest.mark.parametrize(
@@ -422,9 +401,6 @@ def test_entry_extra(entry, accepted):
         ),
         ({"func": one, "enable": "no"}, "enable must be True or False, not 'no'"),
         ({"func": one, "enable": None}, "enable must be True or False, not None"),
-        ({"func": one, "extar": True}, "unknown key 'extar' in its entry, did you mean 'extra'?"),
-        ({"func": one, "extra": "yes"}, "extra must be True or False, not 'yes'"),
-        ({"func": lambda **rest: rest, "extra": None}, "extra must be True or False, not None"),
         ({"func": one, "method": ["fetch"]}, "method must name some of GET, POST, PUT, PATCH, DELETE, not ['fetch']"),
         ({"func": one, "methods": []}, "method must name some of GET, POST, PUT, PATCH, DELETE, not []"),
         ({"func": one, "method": 5}, "method must name some of GET, POST, PUT, PATCH, DELETE, not 5"),
@@ -495,7 +471,7 @@ def test_problem_names_the_class_that_has_the_entry():
     @version("1.1", registry=registry)
     class Child(Parent): ...
 
-    assert [str(problem) for problem in registry.catalogue(timeout=30).problems] == [
+    assert [str(problem) for problem in registry.catalogue().problems] == [
         f"version 1.0, method m: func must be a function, not 5; registered in {place_of(Parent)}",
         f"version 1.1, method m: func must be a function, not 5; registered in {place_of(Parent)}",
     ]
@@ -538,7 +514,7 @@ def test_many_methods_are_registered_in_no_time(tmp_path, monkeypatch):
     started = time.perf_counter()
     try:
         specification.loader.exec_module(module)
-        catalogue = module.registry.catalogue(timeout=30)
+        catalogue = module.registry.catalogue()
     finally:
         del sys.modules["many"]
     assert len(catalogue.methods["1.3"]) == 200

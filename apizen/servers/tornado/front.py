@@ -33,12 +33,13 @@ from tornado.httputil import (
 from tornado.web import Application
 
 from apizen.body_size import LARGE_BODY, check_size
+from apizen.call import Call
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.faces.exchange import Exchange
 from apizen.faces.rpc import Gateway
 from apizen.media_type import media_type
 from apizen.parameters import FORM
-from apizen.request import GATEWAY_PATH, Call, Request, Response, header
+from apizen.request import GATEWAY_PATH, Request, Response, header
 from apizen.servers.body_budget import BodyBudget
 from apizen.servers.tornado.connection import Connection
 
@@ -302,7 +303,7 @@ class _Message(HTTPMessageDelegate):
                 observe(call, self._start_line.method, response.status, self._received, len(sent), seconds)
 
     def _connection_header(self) -> str | None:
-        if self._front.gateway.draining:
+        if self._front.gateway.pipeline.draining:
             return "close"
         asked = header(self._headers, "Connection")
         if asked is None:

@@ -105,7 +105,7 @@ class Server:
 
         Waits up to ``grace`` seconds for the calls that run and for their answers to be sent.
         """
-        self._front.gateway.draining = True
+        self._front.gateway.pipeline.draining = True
         if self._listener is not None:
             self._listener.close()
         for service in self._started:

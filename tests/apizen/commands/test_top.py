@@ -12,11 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from apizen.application import Application, make_app
+from apizen.call import Call
+from apizen.caller import Caller
 from apizen.commands.command import command_of
 from apizen.commands.top import _read, top
 from apizen.observability.metrics import Gauge, Metrics
 from apizen.observability.status import status_rules
-from apizen.request import Call
 from apizen.settings import Settings
 from tests.support import HOST, RunningServer, registry_of, until
 
@@ -50,7 +51,7 @@ class Busy(RunningServer):
     def count(self) -> None:
         while not self.ended.wait(0.01):
             for method, code, seconds in [("math.add", 1000, 0.0004)] * 3 + [("matrix.api.set-user", 1022, 60.0)]:
-                call = Call("order-17", "192.0.2.7")
+                call = Call(Caller("192.0.2.7", "order-17"))
                 call.version, call.method, call.code = "1.0", method, code
                 self.metrics.observe(call, "GET", 200, 0, 0, seconds)
 

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.faces.rpc import Gateway
+from apizen.pipeline import Pipeline
 from apizen.request import Request, Response
 from apizen.runner import Runner
 from apizen.schema import Date, Email, Money, UploadFile
@@ -84,7 +85,7 @@ METHODS = {
 
 @pytest.fixture(scope="module")
 def gateway() -> Gateway:
-    return Gateway(registry_of(METHODS).catalogue(5), Runner(4, 4, 4), multipart=parse_multipart)
+    return Gateway(registry_of(METHODS).catalogue(), Pipeline(Runner(4, 4, 4)), multipart=parse_multipart)
 
 
 def ask(
@@ -176,7 +177,9 @@ def test_running_functions_are_awaited(gateway: Gateway) -> None:
     async def main() -> Response:
         runner = Runner(4, 4, 4)
         registry = registry_of({"thread": {"func": lambda value: value}})
-        answer = Gateway(registry.catalogue(5), runner).handle(Request("GET", "v=1.0&method=thread&value=1", {}))
+        answer = Gateway(registry.catalogue(), Pipeline(runner)).handle(
+            Request("GET", "v=1.0&method=thread&value=1", {})
+        )
         assert not isinstance(answer, Response)
         try:
             return await answer

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from apizen import ApiMethodBase, UploadFile, version
 from apizen.faces.rpc import Gateway
+from apizen.pipeline import Pipeline
 from apizen.request import Request, Response
 from apizen.runner import Runner
 from apizen.schema import Bool, Date, DateTime, Dict, Email, Float, Integer, List, Money, String
@@ -66,9 +67,9 @@ def gateway_of(function: Callable[..., Any], **entry: Any) -> Gateway:
     table = {"f": {"func": function, "run": "inline", **entry}}
     methods = type(ApiMethodBase)("Methods", (ApiMethodBase,), {"__module__": "elsewhere", "api_methods": table})
     version("1.0", registry=registry)(methods)
-    catalogue = registry.catalogue(timeout=30)
+    catalogue = registry.catalogue()
     assert catalogue.problems == ()
-    return Gateway(catalogue, Runner(2, 10, 2), multipart=parse_multipart)
+    return Gateway(catalogue, Pipeline(Runner(2, 10, 2)), multipart=parse_multipart)
 
 
 def gateway_for(hint: Any, *default: Any) -> Gateway:

@@ -4,12 +4,17 @@ import time
 
 import pytest
 
+from apizen.call import Call
+from apizen.call_plan import CallPlan
+from apizen.caller import Caller
+from apizen.entry import Entry
 from apizen.exception import ApiException
-from apizen.governance.rate import Rates, parse_rate
+from apizen.governance.limit import parse_rate
+from apizen.governance.rate import RateGuards, Rates
+from apizen.governance.signature_guard import AUTH
 from apizen.governance.stores.counters import CountersError, MemoryCounters, outcome_of
 from apizen.governance.stores.redis import RedisCounters
-from apizen.guard import Admission
-from apizen.request import Request
+from apizen.settings import Settings
 from tests.services import redis
 
 
@@ -27,9 +32,9 @@ class Broken(MemoryCounters):
         raise CountersError("no such host")
 
 
-def admission(address="192.0.2.7", app_key="", app_rate="", method="m", version="1.0"):
-    made = Admission(Request("GET", "", {}), None, address, version, method)
-    made.app_key, made.app_rate = app_key, app_rate
+def asking(address="192.0.2.7", app="", rate="", method="m"):
+    made = Call(Caller(address))
+    made.caller.app, made.caller.rate, made.method = app, rate, method
     return made
 
 
@@ -39,7 +44,7 @@ def rates_of(default="", total="", counters=None, fail_open=True):
 
 def call(guard, **whose):
     """What a call gets: its error, or None, and its headers."""
-    asked = admission(**whose)
+    asked = asking(**whose)
     try:
         asyncio.run(outcome_of(guard.check(asked)))
     except ApiException as error:
@@ -88,9 +93,27 @@ def test_rates_wrong_setting(wrong):
 
 
 @pytest.mark.parametrize("rate", ["often", 100, 0, False, ["1/minute"]])
-def test_guard_wrong_rate(rate):
+def test_entry_with_a_wrong_rate(rate):
+    maker = RateGuards(rates_of, every=False)
+    entry = Entry({"rate": rate}, maker.keys, Settings())
     with pytest.raises(ValueError, match=re.escape(f"not {rate!r}")):
-        rates_of().guard(rate)
+        maker.guard(entry, CallPlan.of(lambda: None))
+
+
+@pytest.mark.parametrize(
+    ("entry", "settings", "there"),
+    [
+        ({}, {}, False), ({"rate": "1/minute"}, {}, True), ({"rate": None}, {"rate": "1/minute"}, False),
+        ({}, {"rate": "1/minute"}, True), ({}, {"rate_total": "1/minute"}, True), ({"rate": ""}, {}, False),
+        ({"auth": "sign"}, {}, True), ({}, {"auth": "sign"}, True), ({"auth": None}, {"auth": "sign"}, False),
+    ],
+)  # fmt: skip
+def test_which_methods_have_a_guard(entry, settings, there):
+    chosen = Settings(**settings)
+    rates = rates_of(chosen.rate, chosen.rate_total)
+    maker = RateGuards(lambda: rates, every=bool(chosen.rate or chosen.rate_total))
+    found = maker.guard(Entry(entry, (AUTH, *maker.keys), chosen), CallPlan.of(lambda: None))
+    assert (found is not None) is there
 
 
 @pytest.mark.parametrize(
@@ -128,7 +151,7 @@ def test_headers():
         (
             "",
             "",
-            {"app_key": "1", "app_rate": "1/hour"},
+            {"app": "1", "rate": "1/hour"},
             "请求过于频繁，该应用每 3600 秒最多调用 1 次，请在 3588 秒后重试",
         ),
         ("1/minute", "1/hour", {}, "请求过于频繁，所有方法合计每 3600 秒最多调用 1 次，请在 3588 秒后重试"),
@@ -158,8 +181,8 @@ def test_who_is_counted():
     guard = rates_of("3/minute").guard("3/minute")
     assert passed(guard, 5, address="192.0.2.1") == 3
     assert passed(guard, 5, address="192.0.2.2") == 3
-    assert passed(guard, 5, address="192.0.2.1", app_key="1") == 3
-    assert passed(guard, 5, address="192.0.2.2", app_key="1") == 0
+    assert passed(guard, 5, address="192.0.2.1", app="1") == 3
+    assert passed(guard, 5, address="192.0.2.2", app="1") == 0
     assert passed(guard, 5, address="2001:db8::1") == 3
     assert passed(guard, 5, address="2001:db8::2") == 0
 
@@ -167,8 +190,8 @@ def test_who_is_counted():
 def test_methods_are_counted_apart_and_their_versions_together():
     rates = rates_of()
     one, two = rates.guard("3/minute"), rates.guard("3/minute")
-    assert passed(one, 2, version="1.0") == 2
-    assert passed(two, 5, version="1.1") == 1
+    assert passed(one, 2) == 2  # of one version
+    assert passed(two, 5) == 1  # of another one
     assert passed(two, 5, method="other") == 3
 
 
@@ -191,18 +214,18 @@ def test_refused_call_counts_nowhere_else():
 def test_app_rate_replaces_the_total():
     rates = rates_of(total="2/minute")
     guard = rates.guard("")
-    assert passed(guard, 9, app_key="1", app_rate="5/minute") == 5
-    assert passed(guard, 9, app_key="2") == 2
+    assert passed(guard, 9, app="1", rate="5/minute") == 5
+    assert passed(guard, 9, app="2") == 2
     limited = rates.guard("3/minute")
-    error, headers = call(limited, app_key="3", app_rate="5/minute")
+    error, headers = call(limited, app="3", rate="5/minute")
     assert error is None
     assert headers["RateLimit-Policy"] == '"method";q=3;w=60, "app";q=5;w=60'
-    assert passed(limited, 9, app_key="3", app_rate="5/minute") == 2
+    assert passed(limited, 9, app="3", rate="5/minute") == 2
 
 
 def test_app_rate_that_is_none(caplog):
     guard = rates_of(total="2/minute").guard("")
-    assert passed(guard, 9, app_key="1", app_rate="often") == 2
+    assert passed(guard, 9, app="1", rate="often") == 2
     assert [record.getMessage().split(",")[0] for record in caplog.records] == [
         "an app's rate is ignored: a rate is written as 100/minute or 5/10 seconds"
     ]
@@ -229,7 +252,7 @@ def test_store_fails(caplog, fail_open, code, then):
 
 def test_redis_killed_and_back(caplog):
     async def codes(guard, times):
-        found = await asyncio.gather(*(guard.check(admission()) for _ in range(times)), return_exceptions=True)
+        found = await asyncio.gather(*(guard.check(asking()) for _ in range(times)), return_exceptions=True)
         return sorted(getattr(error, "err_code", 1000) for error in found)
 
     async def run():
@@ -257,5 +280,5 @@ def test_guard_is_quick():
     guard = rates_of("1000000/minute", "2000000/minute").guard("1000000/minute")
     start = time.perf_counter()
     for _ in range(10_000):
-        guard.check(admission())
+        guard.check(asking())
     assert (time.perf_counter() - start) / 10_000 < 100e-6

@@ -19,6 +19,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apizen.call import Call
+from apizen.call_plan import PUBLIC_PARAMETERS
+from apizen.exception import ApiSysExceptions
 from apizen.faces.rpc import Gateway
 from apizen.governance.address import Networks
 from apizen.governance.canonical import canonical
@@ -29,14 +32,16 @@ from apizen.governance.records.live import LiveRecords
 from apizen.governance.records.models import App
 from apizen.governance.records.secret import SecretKey
 from apizen.governance.signature import SIGN_METHODS, request_to_sign, signature, string_to_sign
-from apizen.governance.signature_guard import SignatureGuard
+from apizen.governance.signature_guard import SignatureGuard, SignatureGuards
 from apizen.governance.stores.counters import CountersError, Decision, Group, MemoryCounters
-from apizen.guard import Admission, Guard
+from apizen.parameters import Parameters
+from apizen.pipeline import Pipeline
 from apizen.request import Request, Response
 from apizen.runner import Runner
 from apizen.schema import UploadFile
 from apizen.servers.tornado.multipart import parse_multipart
-from tests.support import registry_of
+from apizen.settings import Settings
+from tests.support import Demanding, registry_of
 
 PEER = "192.0.2.7"
 FORM = "application/x-www-form-urlencoded"
@@ -48,10 +53,10 @@ class Seen:
     """A guard behind the other one: keeps what that one said of the calls it let pass."""
 
     def __init__(self) -> None:
-        self.admissions: list[Admission] = []
+        self.calls: list[Call] = []
 
-    def check(self, admission: Admission) -> None:
-        self.admissions.append(admission)
+    def check(self, call: Call) -> None:
+        self.calls.append(call)
 
 
 class Later:
@@ -135,16 +140,15 @@ class Shop:
             records or self.records, self.counters, lockout or Lockout(MemoryCounters(), limit, 300), **chosen
         )
 
-        def guards(entry: dict[str, object]) -> tuple[Guard, ...]:
-            return (self.guard, self.seen) if entry.get("auth") == "sign" else ()
-
         signed = {"func": lambda **kwargs: kwargs, "run": "inline", "auth": "sign"}
         methods = {
             "item.get": signed, "item.set": signed, "user.get": signed,
             "item.drop": {"func": drop, "run": "inline", "auth": "sign"},
             "item.clear": {"func": drop, "run": "inline", "auth": "sign", "extra": True},
         }  # fmt: skip
-        self.gateway = Gateway(registry_of(methods).catalogue(5, guards), Runner(4, 4, 4), multipart=parse_multipart)
+        makers = SignatureGuards(lambda: self.guard), Demanding(self.seen)
+        catalogue = registry_of(methods).catalogue(makers=makers)
+        self.gateway = Gateway(catalogue, Pipeline(Runner(4, 4, 4)), multipart=parse_multipart)
 
     async def answer(self, request: Request) -> Response:
         given = self.gateway.handle(request)
@@ -212,8 +216,8 @@ def test_signed_call(shop: Shop, method: str | None, timestamp: str, off: int) -
     moment = time.time() + off
     written = time.strftime(timestamp.format(moment), time.gmtime(moment + 8 * 3600))
     assert shop.meta(call(shop.app, sign_method=method, timestamp=written)) == (1000, "执行成功")
-    [admission] = shop.seen.admissions
-    assert (admission.app_key, admission.app_rate) == (shop.app.app_key, "5/minute")
+    [seen] = shop.seen.calls
+    assert (seen.caller.app, seen.caller.rate) == (shop.app.app_key, "5/minute")
 
 
 def test_sign_in_any_case(shop: Shop) -> None:
@@ -249,7 +253,7 @@ def test_signed_upload(shop: Shop) -> None:
     assert shop.code(request._replace(body=body.replace("张".encode(), b"Li"))) == 1010
     # The method gives the file back, which no answer can hold; what counts is that the call came to it.
     shop.code(request)
-    assert len(shop.seen.admissions) == 1
+    assert len(shop.seen.calls) == 1
 
 
 def test_each_check_in_order(shop: Shop) -> None:
@@ -271,7 +275,7 @@ def test_each_check_in_order(shop: Shop) -> None:
         assert shop.meta(call(shop.reader, **wrong)) == expected, step
     del wrong["sign"]
     assert shop.meta(call(shop.reader, **wrong)) == (1033, "权限不足，此 app_key 不能调用 item.set")
-    assert shop.seen.admissions == []
+    assert shop.seen.calls == []
     last = call(shop.reader, **{**wrong, "method": "user.get"})
     assert shop.meta(last) == (1000, "执行成功")
     assert shop.meta(last) == (1032, "重复的请求")
@@ -349,7 +353,7 @@ def test_parameters_that_nobody_takes(
 ) -> None:
     request = call(shop.app, method="item.drop", number=None, dry_run="true")
     assert shop.meta(sent_as(request, query, body, content_type)) == answer
-    assert bool(shop.seen.admissions) == (answer[0] == 1000)
+    assert bool(shop.seen.calls) == (answer[0] == 1000)
 
 
 @pytest.mark.parametrize(
@@ -455,7 +459,7 @@ def test_a_file_that_was_changed_on_the_way(shop: Shop) -> None:
         assert shop.code(request._replace(body=body.replace(old, new))) == 1010
     # The method gives the file back, which no answer can hold; what counts is that the call came to it.
     shop.code(request)
-    assert len(shop.seen.admissions) == 1
+    assert len(shop.seen.calls) == 1
 
 
 def test_head_is_signed_as_head(shop: Shop) -> None:
@@ -613,7 +617,7 @@ def test_apps_that_are_not_known(shop: Shop, tmp_path: Path, fail_open: bool, ca
         answer = asyncio.run(shop.answer(call(shop.app)))
         assert meta(answer)[0] == (1000 if fail_open else 1030)
         assert fail_open or int(dict(answer.headers)["Retry-After"]) >= 1
-    assert {admission.app_key for admission in shop.seen.admissions} <= {""}
+    assert {seen.caller.app for seen in shop.seen.calls} <= {""}
     assert len(caplog.records) == 1
     # What a caller can know to be wrong is said all the same.
     assert shop.code(call(shop.app, sign=None)) == 1009
@@ -876,10 +880,10 @@ def test_what_a_guard_gives_is_awaitable_only_where_the_store_waits(shop: Shop) 
     def check(counters: Any) -> Awaitable[None] | None:
         shop.open(counters)
         shop.code(call(shop.app))
-        [admission] = shop.seen.admissions
+        [seen] = shop.seen.calls
         request = call(shop.app)
-        admission.parameters = type(admission.parameters)(request, parse_multipart)
-        return shop.guard.check(admission)
+        seen.values = Parameters(request, parse_multipart)
+        return shop.guard.check(seen)
 
     assert check(MemoryCounters()) is None
     later = check(Later())
@@ -889,3 +893,40 @@ def test_what_a_guard_gives_is_awaitable_only_where_the_store_waits(shop: Shop) 
 
 async def _finish(later: Awaitable[None]) -> None:
     await later
+
+
+@pytest.mark.parametrize(
+    ("entry", "settings", "accepted"),
+    [
+        ({"auth": "sign"}, {}, PUBLIC_PARAMETERS | {"a", "b"}),
+        ({}, {"auth": "sign"}, PUBLIC_PARAMETERS | {"a", "b"}),
+        ({"auth": "sign", "extra": False}, {}, PUBLIC_PARAMETERS | {"a", "b"}),
+        ({"auth": "sign", "extra": True}, {}, None),
+        ({"auth": "sign", "func": lambda a, **rest: a}, {}, None),
+    ],
+)
+def test_names_that_a_signed_method_takes(shop: Shop, entry: Any, settings: Any, accepted: Any) -> None:
+    methods = {"m": {"func": lambda a, *, b=1: a, **entry}}
+    catalogue = registry_of(methods).catalogue(Settings(**settings), [SignatureGuards(lambda: shop.guard)])
+    [guard] = catalogue.find("1.0", "m").guards
+    assert isinstance(guard, SignatureGuard)
+    assert guard._accepted == accepted
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ({"extar": True}, "unknown key 'extar' in its entry, did you mean 'extra'?"),
+        ({"extra": "yes"}, "extra must be True or False, not 'yes'"),
+        ({"extra": None}, "extra must be True or False, not None"),
+        ({"auth": "sing"}, "auth must be 'sign' or None, not 'sing'"),
+        ({"auth": ""}, "auth must be 'sign' or None, not ''"),
+        ({"auth": True}, "auth must be 'sign' or None, not True"),
+    ],
+)
+def test_entry_with_a_problem(shop: Shop, entry: Any, reason: str) -> None:
+    methods = {"m": {"func": lambda **rest: rest, **entry}}
+    catalogue = registry_of(methods).catalogue(makers=[SignatureGuards(lambda: shop.guard)])
+    assert [problem.reason.partition("; registered")[0] for problem in catalogue.problems] == [reason]
+    with pytest.raises(ApiSysExceptions.error_api_config):
+        catalogue.find("1.0", "m")

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apizen.call import Call
+from apizen.caller import Caller
 from apizen.observability.access_log import AccessLog
 from apizen.observability.log_file import RotatingFile
-from apizen.request import Call
 
 # Without a parent: what it logs comes nowhere else.
 logger = logging.Logger("tests.journal")
@@ -68,8 +69,8 @@ def logged(log: Log) -> Iterator[Log]:
     logger.removeHandler(handler)
 
 
-def call_of(**members: Any) -> Call:
-    call = Call("order-17", "192.0.2.7")
+def call_of(request_id: str = "order-17", **members: Any) -> Call:
+    call = Call(Caller("192.0.2.7", request_id))
     for name, value in members.items():
         setattr(call, name, value)
     return call
@@ -86,7 +87,7 @@ def call_line(log: Log, **members: Any) -> Any:
 
 def test_line_of_a_call(log):
     before = time.time()
-    call = call_of(app_key="12345678", version="1.0", method="math.add", code=1000, waited=0.0000012, ran=1.5)
+    call = call_of(claimed="12345678", version="1.0", method="math.add", code=1000, waited=0.0000012, ran=1.5)
     log.record(call, "POST", 200, 10, 120, 1.6000005)
     (line,) = log.lines()
     moment = line.pop("time")
@@ -120,7 +121,7 @@ def test_path_holds_no_secret(log):
 )
 def test_names_that_no_method_has_hold_no_secret(log, registered, shown):
     name = "x.open%26access_token=hush"
-    line = call_line(log, registered=registered, method=name, version=name, app_key=name)
+    line = call_line(log, registered=registered, method=name, version=name, claimed=name)
     assert (line["method"], line["v"], line["app_key"]) == (shown, shown, "x.open&access_token=***")
 
 
@@ -166,7 +167,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_in_their_line(log, name):
-    log.record(call_of(method=name, version=name, app_key=name), name, 404, 0, 0, 0.0)
+    log.record(call_of(method=name, version=name, claimed=name), name, 404, 0, 0, 0.0)
     log.record_other("192.0.2.7", name, name, 404, 0, 0.0)
     raw = log.raw.decode()
     assert len(raw.splitlines()) == 2
@@ -188,7 +189,7 @@ def test_any_name_is_one_line(name):
 
 
 def test_long_names_are_cut(log):
-    line = call_line(log, method="m" * 129, version="v" * 128, app_key="k" * 1_000_000)
+    line = call_line(log, method="m" * 129, version="v" * 128, claimed="k" * 1_000_000)
     assert (line["method"], line["v"], line["app_key"]) == ("m" * 127 + "…", "v" * 128, "k" * 127 + "…")
 
 
@@ -302,7 +303,7 @@ def test_rotation_loses_no_line(tmp_path: Path):
 
 
 def test_a_call_is_not_delayed(log):
-    call = call_of(app_key="12345678", version="1.0", method="math.add", code=1000)
+    call = call_of(claimed="12345678", version="1.0", method="math.add", code=1000)
     times = []
     for _ in range(3000):
         started = time.perf_counter()

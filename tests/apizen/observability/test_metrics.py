@@ -9,14 +9,15 @@ from contextlib import suppress
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from apizen.call import Call
+from apizen.caller import Caller
 from apizen.observability.metrics import Gauge, Metrics, Total
-from apizen.request import Call
 
 METHODS = [("1.0", "math.add"), ("1.0", "math.sub"), ("1.1", "math.add")]
 
 
 def observe(metrics: Metrics, version: str, method: str, code: int, seconds: float = 0.001, times: int = 1) -> None:
-    call = Call("order-17", "192.0.2.7")
+    call = Call(Caller("192.0.2.7", "order-17"))
     call.version, call.method, call.code = version, method, code
     for _ in range(times):
         metrics.observe(call, "GET", 200, 0, 120, seconds)
@@ -186,7 +187,7 @@ def test_exposition(accept, content_type, end):
 
 def test_counting_is_quick():
     metrics = Metrics([("1.0", f"method-{number}") for number in range(1000)], workers=4)
-    call = Call("order-17", "192.0.2.7")
+    call = Call(Caller("192.0.2.7", "order-17"))
     call.version, call.method, call.code = "1.0", "method-500", 1000
     times = []
     for _ in range(3000):

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from apizen.application import make_app
+from apizen.call import Call
+from apizen.caller import Caller
 from apizen.observability.metrics import Gauge, Metrics
 from apizen.observability.status import status_rules
-from apizen.request import Call
 from apizen.settings import Settings
 from tests.support import RunningServer, registry_of, until
 
@@ -84,14 +85,14 @@ def test_not_ready(server):
 
 
 def test_not_ready_while_draining(server):
-    server.app.gateway.draining = True
+    server.app.gateway.pipeline.draining = True
     answer = server.send("GET", "/readyz")
     assert (answer.status, answer.json) == (503, {"status": "not ready", "reason": "shutting down"})
     assert server.send("GET", "/healthz").status == 200
 
 
 def test_metrics(server):
-    call = Call("order-17", "192.0.2.7")
+    call = Call(Caller("192.0.2.7", "order-17"))
     call.version, call.method, call.code = "1.0", "math.add", 1000
     server.metrics.observe(call, "GET", 200, 0, 120, 0.001)
     answer = server.send("GET", "/metrics")

@@ -383,7 +383,7 @@ def test_the_body_of_a_call_counts_until_its_answer() -> None:
     with serving({"wait": {"func": lambda text: gate.wait(10)}}) as server, ThreadPoolExecutor(1) as client:
         waiting = client.submit(server.post, "v=1.0&method=wait", body)
         budget = server.app.front.budget
-        assert until(lambda: server.app.gateway.in_flight)
+        assert until(lambda: server.app.gateway.pipeline.in_flight)
         assert budget.held == len(body)
         gate.set()
         assert waiting.result().response is True

@@ -1,0 +1,86 @@
+"""An entry of a version: what its dict says about one method.
+
+Each key is declared once, by the part that reads it: what its values can be, and what counts where an entry does not
+have it. A guard declares keys of its own.
+
+>>> from apizen.settings import Settings
+>>> TIMEOUT, ENABLE = Key('timeout', float, setting='timeout'), Key('enable', bool, default=True)
+>>> entry = Entry({'timeout': 5}, [TIMEOUT, ENABLE], Settings(timeout=30))
+>>> entry[TIMEOUT], entry[ENABLE], entry.has(ENABLE)
+(5.0, True, False)
+>>> Entry({'timeuot': 5}, [TIMEOUT, ENABLE], Settings())
+Traceback (most recent call last):
+ValueError: unknown key 'timeuot' in its entry, did you mean 'timeout'?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from apizen.exception import hint_at
+from apizen.settings import Settings
+
+__all__ = ["Entry", "Key", "flag"]
+
+Value = TypeVar("Value")
+
+_ABSENT: Any = object()
+
+
+@dataclass(frozen=True, eq=False)
+class Key(Generic[Value]):
+    """One key of an entry.
+
+    ``read`` makes a value of what an entry has there, and of the default. It raises ValueError for what can't be.
+    Where an entry does not have the key, the value of the ``setting`` of this name counts, and where there is none or
+    it says nothing, the ``default``. ``also`` is a second spelling.
+    """
+
+    name: str
+    read: Callable[[Any], Value]
+    default: Any = None
+    setting: str = ""
+    also: str = ""
+
+
+class Entry:
+    """One entry as it was written; its keys are read when they are asked for. Raises ValueError for unknown keys."""
+
+    def __init__(self, written: Mapping[Any, Any], keys: Iterable[Key[Any]], settings: Settings) -> None:
+        self._written = written
+        self._settings = settings
+        known = [name for key in keys for name in (key.name, key.also) if name]
+        for name in written:
+            if name not in known:
+                raise ValueError(f"unknown key {name!r} in its entry, {hint_at(str(name), known)}")
+
+    def has(self, key: Key[Any]) -> bool:
+        """Whether the entry says something there, and not only a setting."""
+        return self._found(key) is not _ABSENT
+
+    def __getitem__(self, key: Key[Value]) -> Value:
+        """What counts for a key. Raises ValueError for what can't be."""
+        found = self._found(key)
+        if found is _ABSENT:
+            found = (key.setting and getattr(self._settings, key.setting)) or key.default
+        return key.read(found)
+
+    def _found(self, key: Key[Any]) -> Any:
+        if not key.also or key.also not in self._written:
+            return self._written.get(key.name, _ABSENT)
+        if key.name in self._written:
+            raise ValueError(f"{key.name} is given under both of its spellings")
+        return self._written[key.also]
+
+
+def flag(name: str) -> Callable[[Any], bool]:
+    """What reads a key that is True or False."""
+
+    def read(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be True or False, not {value!r}")
+        return value
+
+    return read
