@@ -23,7 +23,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 
-__all__ = ["Sight"]
+__all__ = ["Tally"]
 
 _BUFFER_BYTES = 256 * 1024
 _HEAD_BYTES = 4096
@@ -38,7 +38,7 @@ _CHUNK = re.compile(rb"\r\n([0-9a-f]+)\r\n(--frame\r\nContent-Type: image/jpeg\r
 
 
 @dataclass(slots=True)
-class Sight:
+class Tally:
     """What all viewers saw between the two ends. Each sample is a JPEG with the time of its last byte."""
 
     sample_every: int
@@ -55,8 +55,8 @@ class _Viewer(asyncio.BufferedProtocol):
 
     buffer = memoryview(bytearray(_BUFFER_BYTES))
 
-    def __init__(self, sight: Sight, number: int, request: bytes) -> None:
-        self._sight = sight
+    def __init__(self, tally: Tally, number: int, request: bytes) -> None:
+        self._tally = tally
         self._number = number
         self._request = request
         self._head = b""
@@ -91,7 +91,7 @@ class _Viewer(asyncio.BufferedProtocol):
         else:
             self._length = int(found[1], 16) - len(found[2]) - len(b"\r\n")
         self._left, self._head = self._length, b""
-        if self._sight.measuring and next(self._sight.turn) % self._sight.sample_every == 0:
+        if self._tally.measuring and next(self._tally.turn) % self._tally.sample_every == 0:
             self._sample = bytearray()
         return found.end() - before
 
@@ -104,15 +104,15 @@ class _Viewer(asyncio.BufferedProtocol):
         return len(data)
 
     def _take_part(self) -> None:
-        sight = self._sight
+        tally = self._tally
         sample, self._sample = self._sample, None
-        if sight.measuring:
-            sight.parts[self._number] += 1
-            sight.bytes += self._length
+        if tally.measuring:
+            tally.parts[self._number] += 1
+            tally.bytes += self._length
             # Pictures of the same length in a row are, but for one in hundreds, the same picture.
-            sight.new += self._length != self._last_length
+            tally.new += self._length != self._last_length
             if sample is not None:
-                sight.samples.append((bytes(sample), time.time()))
+                tally.samples.append((bytes(sample), time.time()))
         self._last_length = self._length
 
 
@@ -129,28 +129,28 @@ def main() -> None:
     print(json.dumps(_summary(asyncio.run(_watch(arguments)))), flush=True)
 
 
-async def _watch(arguments: argparse.Namespace) -> Sight:
+async def _watch(arguments: argparse.Namespace) -> Tally:
     parts = arguments.viewers * _CHANGES_PER_SECOND * arguments.seconds
-    sight = Sight(max(1, round(parts / _SAMPLES)), [0] * arguments.viewers)
+    tally = Tally(max(1, round(parts / _SAMPLES)), [0] * arguments.viewers)
     request = f"GET {arguments.path} HTTP/1.1\r\nHost: {arguments.host}\r\n\r\n".encode()
     address = arguments.host, arguments.port
     silent = [asyncio.ensure_future(_stay_silent(address, request)) for _ in range(arguments.silent)]
     with ExitStack() as stack:
         for number in range(arguments.viewers):
-            stack.callback((await _connect(_Viewer(sight, number, request), address)).abort)
-        await _measure(sight, arguments.warm_up, arguments.seconds)
+            stack.callback((await _connect(_Viewer(tally, number, request), address)).abort)
+        await _measure(tally, arguments.warm_up, arguments.seconds)
     for task in silent:
         task.cancel()
     await asyncio.gather(*silent, return_exceptions=True)
-    return sight
+    return tally
 
 
-async def _measure(sight: Sight, warm_up: float, seconds: float) -> None:
+async def _measure(tally: Tally, warm_up: float, seconds: float) -> None:
     await asyncio.sleep(warm_up)
-    sight.measuring = True
+    tally.measuring = True
     print("begin", flush=True)
     await asyncio.sleep(seconds)
-    sight.measuring = False
+    tally.measuring = False
     print("end", flush=True)
 
 
@@ -167,14 +167,14 @@ async def _stay_silent(address: tuple[str, int], request: bytes) -> None:
                 await asyncio.sleep(_LOOK_SECONDS)
 
 
-def _summary(sight: Sight) -> dict[str, object]:
-    delays = [delay for jpeg, seen in sight.samples if (delay := _delay(jpeg, seen)) is not None]
+def _summary(tally: Tally) -> dict[str, object]:
+    delays = [delay for jpeg, seen in tally.samples if (delay := _delay(jpeg, seen)) is not None]
     return {
-        "parts": sight.parts,
-        "new": sight.new,
+        "parts": tally.parts,
+        "new": tally.new,
         "delays": delays,
-        "unreadable": len(sight.samples) - len(delays),
-        "jpeg_bytes": sight.bytes / max(1, sum(sight.parts)),
+        "unreadable": len(tally.samples) - len(delays),
+        "jpeg_bytes": tally.bytes / max(1, sum(tally.parts)),
     }
 
 

@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from screenshare.capturing import Answer, Deliver, Status
+from screenshare.capture_protocol import Answer, Deliver, Status
+from screenshare.failure import ended
 from screenshare.picture import Frame, Preset
-from screenshare.sight import Report
+from screenshare.source_status import Report
 from screenshare.track import SHARED, Track
-from screenshare.trouble import ended
 from screenshare.view import View
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Capture:
 
     def status(self) -> Status:
         view = self._view
-        return Status(view.name, view.size, view.fps, view.problem if self._wanted else view.trouble)
+        return Status(view.name, view.size, view.fps, view.problem if self._wanted else view.failure)
 
     def report(self) -> Report:
         """What the thread knows of the source; for the thread itself."""
@@ -169,7 +169,7 @@ class Capture:
         tracks = [self._tracks[name] for name in self._wanted | asked]
         if not tracks:
             return None
-        if self._view.trouble is None:
+        if self._view.failure is None:
             return min(track.due for track in tracks)
         if asked:
             return 0.0
@@ -199,11 +199,11 @@ class Capture:
                     self._schedule(track, now)
                     self._make(track)
             for name, answer in task.questions:
-                answer(view.trouble or self._fresh(self._tracks[name]))
+                answer(view.failure or self._fresh(self._tracks[name]))
         except Exception as error:
             view.fail(error, draws=looks)
             for _, answer in task.questions:
-                answer(view.trouble or ended())
+                answer(view.failure or ended())
 
     def _schedule(self, track: Track, now: float) -> None:
         if not self._view.tells:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from screenshare.capturing import Capturing
+    from screenshare.capture_protocol import CaptureProtocol
     from screenshare.picture import Frame
 
 __all__ = ["Channel"]
@@ -26,7 +26,7 @@ _WOKEN_AT_ONCE = 3
 class Channel:
     """The viewers of one preset and its newest frame."""
 
-    def __init__(self, post: Callable[[Callable[[], None]], None], capture: Capturing) -> None:
+    def __init__(self, post: Callable[[Callable[[], None]], None], capture: CaptureProtocol) -> None:
         self._post = post
         self._capture = capture
         self.viewers = 0

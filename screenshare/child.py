@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from screenshare.wire import Message, pack, read
+from screenshare.pipe_messages import Message, pack, read
 
 __all__ = ["Child"]
 

@@ -22,10 +22,10 @@ import itertools
 import logging
 from collections.abc import Callable, Mapping
 
-from screenshare.capturing import Capturing, Deliver
+from screenshare.capture_protocol import CaptureProtocol, Deliver
 from screenshare.channel import Channel
+from screenshare.failure import Failure
 from screenshare.picture import Frame, Preset, State
-from screenshare.trouble import Trouble
 from screenshare.viewer import Viewer
 
 __all__ = ["Closing", "Full", "Hub", "NoPicture"]
@@ -44,11 +44,11 @@ class Closing(Exception):
 
 
 class NoPicture(Exception):
-    """The source gives no picture; ``trouble`` says why."""
+    """The source gives no picture; ``failure`` says why."""
 
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble.reason)
-        self.trouble = trouble
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
 
 
 class Hub:
@@ -59,7 +59,7 @@ class Hub:
 
     def __init__(
         self,
-        make_capture: Callable[[Mapping[str, Preset], Deliver], Capturing],
+        make_capture: Callable[[Mapping[str, Preset], Deliver], CaptureProtocol],
         presets: Mapping[str, Preset],
         *,
         max_viewers: int,
@@ -115,10 +115,10 @@ class Hub:
     def state(self, *, viewers: bool = True) -> State:
         """What is known now; without what is known of each viewer where that is not wanted."""
         status = self._capture.status()
-        trouble = status.trouble or Trouble("", "", "", "")
+        failure = status.failure or Failure("", "", "", "")
         return State(
             status.source, *status.size, round(status.fps, 1), self._capture.alive and bool(self._viewers),
-            *trouble, tuple(viewer.state() for viewer in self._viewers.values()) if viewers else (),
+            *failure, tuple(viewer.state() for viewer in self._viewers.values()) if viewers else (),
         )  # fmt: skip
 
     def kick(self, address: str) -> int:
@@ -134,7 +134,7 @@ class Hub:
             raise Closing
         if preset not in self.presets:
             raise KeyError(preset)
-        outcome: asyncio.Future[Frame | Trouble] = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[Frame | Failure] = asyncio.get_running_loop().create_future()
         self._snapshots += 1
         try:
             self._use_capture()
@@ -144,7 +144,7 @@ class Hub:
         finally:
             self._snapshots -= 1
             self._use_capture()
-        if isinstance(answer, Trouble):
+        if isinstance(answer, Failure):
             raise NoPicture(answer)
         return answer
 
@@ -186,6 +186,6 @@ class Hub:
             self._capture.stop()
 
 
-def _settle(future: asyncio.Future[Frame | Trouble], answer: Frame | Trouble) -> None:
+def _settle(future: asyncio.Future[Frame | Failure], answer: Frame | Failure) -> None:
     if not future.done():
         future.set_result(answer)

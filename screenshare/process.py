@@ -14,12 +14,12 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from screenshare.capturing import Answer, Deliver, Status
+from screenshare.capture_protocol import Answer, Deliver, Status
 from screenshare.child import Child
+from screenshare.failure import Failure, ended, lost
 from screenshare.picture import Preset
-from screenshare.sight import Sight
-from screenshare.trouble import Trouble, ended, lost
-from screenshare.wire import Message, frame_of, report_of
+from screenshare.pipe_messages import Message, frame_of, report_of
+from screenshare.source_status import SourceStatus
 
 __all__ = ["CaptureProcess"]
 
@@ -52,7 +52,7 @@ class CaptureProcess:
         self._asked: dict[str, list[Answer]] = {}
         self._numbers = itertools.count(1)
         # The thread's own:
-        self._sight = Sight()
+        self._status = SourceStatus()
         self._lost = False
         self._works_since: float | None = None
         self._delay = 0.0
@@ -84,7 +84,7 @@ class CaptureProcess:
         """As `Capture.watch`."""
         with self._condition:
             if not self._wanted:
-                self._sight.rouse()
+                self._status.rouse()
             self._wanted = frozenset(names)
             if renewed is not None:
                 self._renewed.add(renewed)
@@ -93,21 +93,21 @@ class CaptureProcess:
     def ask(self, name: str, answer: Answer) -> None:
         """As `Capture.ask`; where there is no process, the answer is why."""
         with self._condition:
-            trouble = self._sight.trouble if self._lost else None
-            if trouble is None:
+            failure = self._status.failure if self._lost else None
+            if failure is None:
                 self._questions.setdefault(name, []).append(answer)
                 self._tell()
-        if trouble is not None:
-            answer(trouble)
+        if failure is not None:
+            answer(failure)
 
     def status(self) -> Status:
-        sight = self._sight
-        return Status(sight.name, sight.size, sight.fps, sight.problem if self._wanted else sight.trouble)
+        status = self._status
+        return Status(status.name, status.size, status.fps, status.problem if self._wanted else status.failure)
 
     @property
     def hangs(self) -> bool:
         """As `Capture.hangs`; also where there is no process."""
-        return self._lost or self._sight.hangs
+        return self._lost or self._status.hangs
 
     def _tell(self) -> None:
         """Tells the process what is wanted now, or will when it has heard the last of it."""
@@ -138,7 +138,7 @@ class CaptureProcess:
             if not self._stopped:
                 return True
             self._running = False
-            self._sight.trouble = None
+            self._status.failure = None
             self._lost, self._delay = False, 0.0
         self._settle(ended())
         return False
@@ -175,7 +175,7 @@ class CaptureProcess:
     def _take(self, message: Message) -> None:
         head = message.head
         if "report" in head:
-            self._sight.follow(report_of(head["report"]))
+            self._status.follow(report_of(head["report"]))
             self._lost = False
             self._works_since = self._works_since or time.monotonic()
         if "deliver" in head:
@@ -199,7 +199,7 @@ class CaptureProcess:
     def _give(self, head: dict[str, Any], message: Message) -> None:
         with self._condition:
             answers = self._asked.pop(head["answer"], [])
-        given = Trouble(*head["trouble"]) if "trouble" in head else frame_of(message, 0)
+        given = Failure(*head["failure"]) if "failure" in head else frame_of(message, 0)
         for answer in answers:
             answer(given)
 
@@ -209,15 +209,15 @@ class CaptureProcess:
         worked = 0.0 if self._works_since is None else time.monotonic() - self._works_since
         self._delay = _FIRST_DELAY if worked >= self._delay else min(2 * self._delay, _LONGEST_DELAY)
         with self._condition:
-            self._sight.trouble = lost()
+            self._status.failure = lost()
             self._lost = True
         self._settle(lost())
 
-    def _settle(self, trouble: Trouble) -> None:
+    def _settle(self, failure: Failure) -> None:
         """Answers all questions."""
         with self._condition:
             groups = [*self._questions.values(), *self._asked.values()]
             self._questions, self._asked = {}, {}
         for answers in groups:
             for answer in answers:
-                answer(trouble)
+                answer(failure)

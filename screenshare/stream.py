@@ -231,7 +231,7 @@ class SnapshotHandler(_Handler):
         try:
             frame = await self.hub.snapshot(preset, _SNAPSHOT_SECONDS)
         except NoPicture as error:
-            self.refuse(503, *error.trouble)
+            self.refuse(503, *error.failure)
         except TimeoutError:
             self.refuse(503, "the source gives no picture in time", "画面源未能及时给出画面", *_LATER)
         except Closing:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from screenshare.sight import Sight
-from screenshare.trouble import Trouble, log_trouble, trouble_of
+from screenshare.failure import Failure, failure_of, log_failure
+from screenshare.source_status import SourceStatus
 
 if TYPE_CHECKING:
     from screenshare.source import Image, Source
@@ -26,7 +26,7 @@ _FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
 _NOTICE_SIZE = (1280, 720)
 
 
-class View(Sight):
+class View(SourceStatus):
     """Looks at the source. ``picture`` is the newest; ``retry_at``: when a source that has failed is tried again."""
 
     def __init__(self, open_source: Callable[[], Source]) -> None:
@@ -53,7 +53,7 @@ class View(Sight):
             self._take(source.grab())
         self.name, self.size = source.name, source.size
         self.looked_at = time.monotonic()
-        self.trouble = None
+        self.failure = None
         if self._works_since is None:
             self._works_since = self.looked_at
         return changed
@@ -72,7 +72,7 @@ class View(Sight):
     @property
     def needs_look(self) -> bool:
         """Not while a source that has failed is left alone."""
-        return self.trouble is None or time.monotonic() >= self.retry_at
+        return self.failure is None or time.monotonic() >= self.retry_at
 
     def fail(self, error: Exception, *, draws: bool) -> None:
         """Turns to a picture of the reason, until the next try; to none if that is what can't be drawn."""
@@ -82,16 +82,16 @@ class View(Sight):
         self._works_since = None
         self._delay = _FIRST_DELAY if worked >= self._delay else min(2 * self._delay, _LONGEST_DELAY)
         self.retry_at = now + self._delay
-        trouble = trouble_of(error)
-        if trouble != self.trouble or not draws:
-            log_trouble(trouble, error)
-            self.picture = self._notice(trouble) if draws else None
+        failure = failure_of(error)
+        if failure != self.failure or not draws:
+            log_failure(failure, error)
+            self.picture = self._notice(failure) if draws else None
             self.version += 1
-            self.trouble = trouble
+            self.failure = failure
 
     def forget(self) -> None:
         """Holds on to nothing while nobody watches."""
-        self.picture = self.trouble = self._works_since = None
+        self.picture = self.failure = self._works_since = None
         self._delay = self.retry_at = 0.0
 
     def close(self) -> None:
@@ -112,12 +112,12 @@ class View(Sight):
         self.version += 1
         self.count(self.taken[0], self.version)
 
-    def _notice(self, trouble: Trouble) -> Image | None:
+    def _notice(self, failure: Failure) -> Image | None:
         width, height = self.size if all(self.size) else _NOTICE_SIZE
         try:
             from screenshare.encoder import notice
 
-            return notice(width, height, trouble)
+            return notice(width, height, failure)
         except Exception:
             logger.exception("the reason could not be drawn")
             return None

@@ -3,7 +3,7 @@
     first    {"source": SPEC, "presets": [[name, width, …], …], "level": of the log}
     then     {"watch": [names], "renew": [names], "ask": {number: name}}      each is answered by {"heard": true}
     back     {"deliver": name, "frame": […], "report": […]} and the JPEG      a preset's new frame
-             {"answer": number, "frame": […]} and the JPEG, or {"answer": number, "trouble": […]}
+             {"answer": number, "frame": […]} and the JPEG, or {"answer": number, "failure": […]}
              {"report": […]}                                                  after a look that gave no frame
              {"log": [logger, level, text]}
 
@@ -24,11 +24,11 @@ import time
 from typing import Any, BinaryIO
 
 from screenshare.capture import Capture
+from screenshare.failure import Failure
 from screenshare.picture import Frame, Preset
+from screenshare.pipe_messages import pack, pack_frame, read
 from screenshare.priority import Priority
 from screenshare.source import open_source
-from screenshare.trouble import Trouble
-from screenshare.wire import pack, pack_frame, read
 
 __all__ = ["Worker", "main"]
 
@@ -98,9 +98,9 @@ class Worker:
             self._starves.set()
         self._priority.lower()
 
-    def _answer(self, number: str, answer: Frame | Trouble) -> None:
-        if isinstance(answer, Trouble):
-            self.send(pack({"answer": number, "trouble": answer}))
+    def _answer(self, number: str, answer: Frame | Failure) -> None:
+        if isinstance(answer, Failure):
+            self.send(pack({"answer": number, "failure": answer}))
         else:
             self.send(pack_frame({"answer": number}, answer))
 

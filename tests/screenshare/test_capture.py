@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from screenshare import capture, sight
+from screenshare import capture, source_status
 from screenshare.picture import Preset
 from tests.screenshare.hubs import UNPLUGGED, collect, encoding, holds, hub_of, soon
 from tests.screenshare.streaming import FPS, PRESETS, Painter, capture_threads, number_of
@@ -96,7 +96,7 @@ def test_what_is_told_but_not_seen_is_looked_at_once_in_an_interval() -> None:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not woken waits for ever."""
     monkeypatch.setattr(capture, "_PATIENCE", 60.0)
-    monkeypatch.setattr(sight, "_HANGS_AFTER", 60.0)
+    monkeypatch.setattr(source_status, "_HANGS_AFTER", 60.0)
 
 
 @pytest.mark.usefixtures("patient")

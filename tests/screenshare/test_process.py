@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from screenshare import process, sight
+from screenshare import process, source_status
 from screenshare.hub import Hub, NoPicture
 from screenshare.picture import Frame
 from screenshare.process import CaptureProcess
@@ -176,7 +176,7 @@ def test_a_process_that_crashes_again_and_again_is_started_less_and_less(
 @pytest.mark.usefixtures("odd")
 @pytest.mark.parametrize("source", ["stuck", "slow to close"])
 def test_a_source_that_hangs_is_told_and_ended(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sight, "_HANGS_AFTER", 0.5)
+    monkeypatch.setattr(source_status, "_HANGS_AFTER", 0.5)
 
     async def main() -> None:
         async with capturing(source) as hub:

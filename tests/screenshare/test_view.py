@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import screenshare.encoder
-from screenshare import channel, sight, view
+from screenshare import channel, source_status, view
 from screenshare.capture import Capture
 from screenshare.hub import Hub, NoPicture
 from screenshare.source import SourceError
@@ -160,7 +160,7 @@ def test_what_can_be_drawn_but_not_encoded_is_no_busy_loop(monkeypatch: pytest.M
 def test_a_source_that_hangs_is_told_and_its_picture_not_repeated(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sight, "_HANGS_AFTER", 0.3)
+    monkeypatch.setattr(source_status, "_HANGS_AFTER", 0.3)
     monkeypatch.setattr(channel, "_REPEAT_SECONDS", 0.2)
 
     async def main() -> None:
@@ -186,7 +186,7 @@ def test_a_source_that_hangs_is_told_and_its_picture_not_repeated(
 
 
 def test_a_source_that_hung_for_a_while_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sight, "_HANGS_AFTER", 0.2)
+    monkeypatch.setattr(source_status, "_HANGS_AFTER", 0.2)
     monkeypatch.setattr(channel, "_REPEAT_SECONDS", 0.2)
 
     async def main() -> None:
@@ -207,7 +207,7 @@ def test_a_source_that_hung_for_a_while_goes_on(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_source_that_nobody_asked_for_a_while_does_not_count_as_hanging(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sight, "_HANGS_AFTER", 0.3)
+    monkeypatch.setattr(source_status, "_HANGS_AFTER", 0.3)
 
     async def main() -> None:
         source = Painter()

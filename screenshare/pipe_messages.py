@@ -10,9 +10,9 @@ import json
 import struct
 from typing import Any, BinaryIO, NamedTuple
 
+from screenshare.failure import Failure
 from screenshare.picture import Frame
-from screenshare.sight import Report
-from screenshare.trouble import Trouble
+from screenshare.source_status import Report
 
 __all__ = ["Message", "frame_of", "pack", "pack_frame", "read", "report_of"]
 
@@ -55,5 +55,5 @@ def frame_of(message: Message, base: int) -> Frame:
 
 
 def report_of(values: list[Any]) -> Report:
-    name, size, version, taken, looked_at, trouble = values
-    return Report(name, tuple(size), version, tuple(taken), looked_at, Trouble(*trouble) if trouble else None)
+    name, size, version, taken, looked_at, failure = values
+    return Report(name, tuple(size), version, tuple(taken), looked_at, Failure(*failure) if failure else None)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
+from screenshare.failure import Failure
 from screenshare.picture import Frame
-from screenshare.trouble import Trouble
 
-__all__ = ["Answer", "Capturing", "Deliver", "Status"]
+__all__ = ["Answer", "CaptureProtocol", "Deliver", "Status"]
 
 
 class Status(NamedTuple):
@@ -17,16 +17,16 @@ class Status(NamedTuple):
     source: str
     size: tuple[int, int]
     fps: float
-    trouble: Trouble | None
+    failure: Failure | None
 
 
 #: Takes the frame that was asked for, or why there is none. Called in another thread.
-Answer = Callable[[Frame | Trouble], None]
+Answer = Callable[[Frame | Failure], None]
 #: Takes a preset's name and its new frame. Called in another thread.
 Deliver = Callable[[str, Frame], None]
 
 
-class Capturing(Protocol):
+class CaptureProtocol(Protocol):
     """Captures between `start` and `stop`, any number of times. No method waits."""
 
     def start(self) -> None:

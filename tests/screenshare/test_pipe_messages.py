@@ -6,10 +6,10 @@ import io
 
 import pytest
 
+from screenshare.failure import ended
 from screenshare.picture import Frame
-from screenshare.sight import Report
-from screenshare.trouble import ended
-from screenshare.wire import Message, frame_of, pack, pack_frame, read, report_of
+from screenshare.pipe_messages import Message, frame_of, pack, pack_frame, read, report_of
+from screenshare.source_status import Report
 
 FRAME = Frame(7, b"\xff\xd8 jpeg \x00", 12.3456789012345, 1700000000.123456, 1366, 768)
 REPORTS = [

@@ -9,30 +9,30 @@ import threading
 import time
 from typing import NamedTuple
 
+from screenshare.failure import Failure, silence
 from screenshare.meter import Meter
-from screenshare.trouble import Trouble, silence
 
-__all__ = ["Report", "Sight"]
+__all__ = ["Report", "SourceStatus"]
 
 # A source that hasn't answered for so long hangs: its last picture is shown no more.
 _HANGS_AFTER = 3.0
 
 
 class Report(NamedTuple):
-    """A `Sight` at one moment, for another process."""
+    """A `SourceStatus` at one moment, for another process."""
 
     name: str
     size: tuple[int, int]
     version: int
     taken: tuple[float, float]
     looked_at: float
-    trouble: Trouble | None
+    failure: Failure | None
 
 
-class Sight:
+class SourceStatus:
     """``version`` rises with each picture that differs from the one before. ``name`` and ``size`` are the source's.
 
-    ``taken``: the monotonic and the wall clock at the last look, which ended at ``looked_at``. ``trouble``: why the
+    ``taken``: the monotonic and the wall clock at the last look, which ended at ``looked_at``. ``failure``: why the
     source gives no picture.
     """
 
@@ -42,19 +42,19 @@ class Sight:
         self.version = 0
         self.taken = (0.0, 0.0)
         self.looked_at = 0.0
-        self.trouble: Trouble | None = None
+        self.failure: Failure | None = None
         self._lock = threading.Lock()
         self._meter = Meter()  # guarded by the lock
 
     def report(self) -> Report:
-        return Report(self.name, self.size, self.version, self.taken, self.looked_at, self.trouble)
+        return Report(self.name, self.size, self.version, self.taken, self.looked_at, self.failure)
 
     def follow(self, report: Report) -> None:
         """Becomes what another one was when it made the report."""
-        if report.version != self.version and report.trouble is None:
+        if report.version != self.version and report.failure is None:
             self.count(report.taken[0], report.version)
         roused_at = self.looked_at
-        self.name, self.size, self.version, self.taken, self.looked_at, self.trouble = report
+        self.name, self.size, self.version, self.taken, self.looked_at, self.failure = report
         self.looked_at = max(self.looked_at, roused_at)
 
     def count(self, now: float, version: int) -> None:
@@ -69,14 +69,14 @@ class Sight:
     @property
     def hangs(self) -> bool:
         """Whether the picture can't be called the present any more, since the source doesn't answer."""
-        return self.trouble is None and time.monotonic() - self.looked_at > _HANGS_AFTER
+        return self.failure is None and time.monotonic() - self.looked_at > _HANGS_AFTER
 
     @property
-    def problem(self) -> Trouble | None:
-        """``trouble``, or that the source hangs."""
-        trouble = self.trouble
+    def problem(self) -> Failure | None:
+        """``failure``, or that the source hangs."""
+        failure = self.failure
         silent = time.monotonic() - self.looked_at
-        return silence(silent) if trouble is None and silent > _HANGS_AFTER else trouble
+        return silence(silent) if failure is None and silent > _HANGS_AFTER else failure
 
     @property
     def fps(self) -> float:

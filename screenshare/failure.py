@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-__all__ = ["Trouble", "ended", "log_trouble", "lost", "silence", "trouble_of"]
+__all__ = ["Failure", "ended", "failure_of", "log_failure", "lost", "silence"]
 
 logger = logging.getLogger(__name__)
 
 
-class Trouble(NamedTuple):
+class Failure(NamedTuple):
     """Why there is no picture, and how to mend it."""
 
     reason: str
@@ -19,45 +19,45 @@ class Trouble(NamedTuple):
     advice_zh: str
 
 
-def trouble_of(error: Exception) -> Trouble:
+def failure_of(error: Exception) -> Failure:
     """What an error means; of one that is no SourceError, only its kind is told."""
     from screenshare.source import SourceError
 
     if isinstance(error, SourceError):
-        return Trouble(error.reason, error.reason_zh, error.advice, error.advice_zh)
+        return Failure(error.reason, error.reason_zh, error.advice, error.advice_zh)
     name = type(error).__name__
-    return Trouble(
+    return Failure(
         f"the picture can't be taken ({name})", f"无法获取画面（{name}）",
         "The log of the server says more", "详情见服务器日志",
     )  # fmt: skip
 
 
-def log_trouble(trouble: Trouble, error: Exception) -> None:
+def log_failure(failure: Failure, error: Exception) -> None:
     """Logs it; with the traceback where nobody foresaw it."""
     from screenshare.source import SourceError
 
     if isinstance(error, SourceError):
-        logger.warning("no picture: %s", trouble.reason)
+        logger.warning("no picture: %s", failure.reason)
     else:
-        logger.error("no picture: %s", trouble.reason, exc_info=error)
+        logger.error("no picture: %s", failure.reason, exc_info=error)
 
 
-def silence(seconds: float) -> Trouble:
+def silence(seconds: float) -> Failure:
     """The source hangs."""
-    return Trouble(
+    return Failure(
         f"the source has not answered for {seconds:.0f} seconds", f"画面源已 {seconds:.0f} 秒没有响应",
         "It may come back by itself; else restart the server", "可能会自行恢复；否则请重启服务器",
     )  # fmt: skip
 
 
-def ended() -> Trouble:
+def ended() -> Failure:
     """There will be no picture any more."""
-    return Trouble("the screen share is closing", "屏幕共享正在关闭", "Try again later", "请稍后再试")
+    return Failure("the screen share is closing", "屏幕共享正在关闭", "Try again later", "请稍后再试")
 
 
-def lost() -> Trouble:
+def lost() -> Failure:
     """The process that captures has ended."""
-    return Trouble(
+    return Failure(
         "the process that captures has ended", "采集进程已退出",
         "It is started again by itself; the log of the server says more", "会自动重新启动；详情见服务器日志",
     )  # fmt: skip
