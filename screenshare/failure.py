@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
+from screenshare.source import SourceError
+
 __all__ = ["Failure", "ended", "failure_of", "log_failure", "lost", "silence"]
 
 logger = logging.getLogger(__name__)
@@ -21,8 +23,6 @@ class Failure(NamedTuple):
 
 def failure_of(error: Exception) -> Failure:
     """What an error means; of one that is no SourceError, only its kind is told."""
-    from screenshare.source import SourceError
-
     if isinstance(error, SourceError):
         return Failure(error.reason, error.reason_zh, error.advice, error.advice_zh)
     name = type(error).__name__
@@ -34,8 +34,6 @@ def failure_of(error: Exception) -> Failure:
 
 def log_failure(failure: Failure, error: Exception) -> None:
     """Logs it; with the traceback where nobody foresaw it."""
-    from screenshare.source import SourceError
-
     if isinstance(error, SourceError):
         logger.warning("no picture: %s", failure.reason)
     else:

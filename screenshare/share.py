@@ -16,7 +16,7 @@ from screenshare.names import HostNames
 from screenshare.page import page_rules
 from screenshare.picture import presets_of
 from screenshare.process import CaptureProcess
-from screenshare.source import check_spec
+from screenshare.source_choice import check_spec
 from screenshare.stream import HostHandler, SnapshotHandler, StateHandler, StreamHandler
 
 __all__ = ["ScreenShare"]

@@ -28,7 +28,7 @@ from screenshare.failure import Failure
 from screenshare.picture import Frame, Preset
 from screenshare.pipe_messages import pack, pack_frame, read
 from screenshare.priority import Priority
-from screenshare.source import open_source
+from screenshare.source_choice import open_source
 
 __all__ = ["Worker", "main"]
 

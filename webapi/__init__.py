@@ -18,7 +18,7 @@ def make_app(settings: Settings) -> Application:
         return application.make_app(settings)
     if settings.workers > 1:
         raise SettingsError("the screen is shared by one process: serve it with --workers 1, or by a server of its own")
-    from screenshare import ScreenShare
+    from screenshare.share import ScreenShare
 
     try:
         screen = ScreenShare(

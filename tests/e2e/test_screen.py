@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
-from screenshare import ScreenShare
+from screenshare.share import ScreenShare
 from tests.process import Program, environment, run, running
 from tests.support import HOST
 from webapi import AppSettings, make_app

@@ -16,7 +16,8 @@ import pytest
 from screenshare import camera
 from screenshare.camera import CameraSource
 from screenshare.pattern import draw_clock, read_clock
-from screenshare.source import Source, SourceError, open_source
+from screenshare.source import Source, SourceError
+from screenshare.source_choice import open_source
 from tests.support import until
 
 CAMERA_ADVICE = (

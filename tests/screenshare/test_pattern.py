@@ -15,7 +15,7 @@ from screenshare import pattern
 from screenshare.encoder import encode, same
 from screenshare.pattern import PatternSource, draw_clock, draw_pattern, read_clock
 from screenshare.picture import Preset
-from screenshare.source import open_source
+from screenshare.source_choice import open_source
 
 
 def through_jpeg(image: numpy.ndarray, width: int, quality: int) -> numpy.ndarray:

@@ -16,7 +16,8 @@ from screenshare import damage, screen
 from screenshare.damage import DamageLost
 from screenshare.encoder import same
 from screenshare.screen import ScreenSource
-from screenshare.source import Region, SourceError, open_source
+from screenshare.source import Region, SourceError
+from screenshare.source_choice import open_source
 from tests.screenshare.display import Xvfb, xvfb
 from tests.support import until
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from screenshare import ScreenShare
+from screenshare.share import ScreenShare
 
 LOCAL, LAN = "http://127.0.0.1:8010", "http://192.0.2.7:8010"
 PIN = "246810"

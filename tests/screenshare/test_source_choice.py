@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screenshare import source
-from screenshare.source import Region, SourceError, check_spec, open_source
+from screenshare import source_choice
+from screenshare.source import Region, SourceError
+from screenshare.source_choice import check_spec, open_source
 
 ROOT = Path(__file__).parent.parent.parent
 EXPECTED = "screen, screen:2, screen:all, screen:X,Y,WIDTH,HEIGHT, camera:0, file:PATH, rtsp://…, or test"
@@ -51,7 +52,7 @@ def test_check_spec_takes(spec: str) -> None:
 def test_open_source_opens(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opener, argument = GOOD[spec]
     opened: list[object] = []
-    monkeypatch.setattr(source, opener, opened.append)
+    monkeypatch.setattr(source_choice, opener, opened.append)
     open_source(spec)
     assert opened == [argument]
 
@@ -103,7 +104,7 @@ def fresh(code: str) -> str:
 
 def test_importing_and_checking_loads_no_library() -> None:
     code = (
-        "import sys; from screenshare.source import check_spec;"
+        "import sys; from screenshare.source_choice import check_spec;"
         f"[check_spec(spec) for spec in {list(GOOD)}];"
         "print({'cv2', 'mss', 'numpy', 'PIL', 'Xlib'} & set(sys.modules) or 'none')"
     )
@@ -123,7 +124,8 @@ def test_importing_and_checking_loads_no_library() -> None:
 def test_a_missing_library(spec: str, missing: list[str], library: str, package: str) -> None:
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({missing}))\n"
-        "from screenshare.source import SourceError, open_source\n"
+        "from screenshare.source import SourceError\n"
+        "from screenshare.source_choice import open_source\n"
         f"try: open_source({spec!r})\n"
         "except SourceError as e: print(e.reason, e.reason_zh, e.advice, e.advice_zh, sep='|')"
     )
@@ -136,7 +138,7 @@ def test_a_missing_library(spec: str, missing: list[str], library: str, package:
 def test_a_broken_import_of_our_own_is_no_missing_library() -> None:
     code = (
         "import sys; sys.modules['screenshare.pattern'] = None\n"
-        "from screenshare.source import open_source\n"
+        "from screenshare.source_choice import open_source\n"
         "try: open_source('test')\n"
         "except ModuleNotFoundError as e: print(e.name)"
     )
