@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from screenshare.capture_protocol import Answer, Deliver, Status
+from screenshare.capture_protocol import Answer, Deliver
+from screenshare.capture_thread import CaptureThread, give
 from screenshare.failure import ended
 from screenshare.picture import Frame, Preset
 from screenshare.source_status import Report
@@ -37,12 +38,12 @@ class _Task(NamedTuple):
     """
 
     tracks: list[Track]
-    questions: list[tuple[str, Answer]]
+    questions: dict[str, list[Answer]]
     slack: float
     patience: float
 
 
-class Capture:
+class Capture(CaptureThread):
     """Captures between `start` and `stop`, any number of times. ``deliver`` gets a preset's name and its new frame.
 
     `start`, `stop`, `watch`, `ask` and `status` are for the event loop; ``deliver`` is called in the thread, and
@@ -56,91 +57,40 @@ class Capture:
         deliver: Deliver,
         looked: Callable[[], None] = lambda: None,
     ) -> None:
+        self._view = View(open_source)
+        super().__init__(self._view)
         self._deliver = deliver
         self._looked = looked
-        self._condition = threading.Condition()
-        # Guarded by the condition:
-        self._thread: threading.Thread | None = None
-        self._running = False
-        self._stopped = True
-        self._wanted: frozenset[str] = frozenset()
-        self._renewed: set[str] = set()
-        self._questions: list[tuple[str, Answer]] = []
-        # The thread's own:
         self._tracks = {name: Track(preset) for name, preset in presets.items()}
-        self._view = View(open_source)
-
-    def start(self) -> None:
-        """Makes sure that the thread runs. One that is still closing its source is waited for by the next."""
-        with self._condition:
-            self._stopped = False
-            if not self._running:
-                self._running = True
-                # A daemon: a source that never returns must not keep the process from ending.
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._thread,), name="screen-capture", daemon=True
-                )
-                self._thread.start()
-            self._call()
-
-    def stop(self) -> None:
-        """Lets the thread close the source and end. Doesn't wait for it: see `alive`."""
-        with self._condition:
-            self._stopped = True
-            self._call()
-
-    @property
-    def alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
-    def watch(self, names: Iterable[str], renewed: str | None = None) -> None:
-        """Makes frames of these presets; of ``renewed`` one at once, also where the picture is still the same."""
-        with self._condition:
-            if not self._wanted:
-                self._view.rouse()
-            self._wanted = frozenset(names)
-            if renewed is not None:
-                self._renewed.add(renewed)
-            self._call()
-
-    def ask(self, name: str, answer: Answer) -> None:
-        """One frame of this preset, captured after this call."""
-        with self._condition:
-            self._questions.append((name, answer))
-            self._call()
-
-    def status(self) -> Status:
-        view = self._view
-        return Status(view.name, view.size, view.fps, view.problem if self._wanted else view.failure)
 
     def report(self) -> Report:
         """What the thread knows of the source; for the thread itself."""
         return self._view.report()
 
-    @property
-    def hangs(self) -> bool:
-        """Whether the last frame can't be called the present any more, since the source doesn't answer."""
-        return self._view.hangs
-
-    def _call(self) -> None:
-        """Lets the thread look at what is wanted now, whether it waits for that or for the source."""
+    def _pass_on(self) -> None:
+        # It waits either for the condition or for the source.
         self._condition.notify()
         self._view.wake()
 
     # What follows runs in the thread.
 
-    def _run(self, predecessor: threading.Thread | None) -> None:
-        if predecessor is not None:
-            predecessor.join()
-        try:
-            while (task := self._next_task()) is not None:
+    def _run(self) -> None:
+        while not self._must_end():
+            task = self._next_task()
+            if task is not None:
                 self._serve(task)
                 self._looked()
+
+    def _forget(self) -> None:
+        self._view.forget()
+        for track in self._tracks.values():
+            track.forget()
+
+    def _live(self, predecessor: threading.Thread | None) -> None:
+        try:
+            super()._live(predecessor)
         finally:
-            with self._condition:
-                if self._thread is threading.current_thread():  # no successor waits for this one yet
-                    self._running = False
-            self._view.close()
+            self._view.close()  # which may last: a successor waits for it
 
     def _next_task(self) -> _Task | None:
         """Waits until something is due. None: it is time to end."""
@@ -149,41 +99,34 @@ class Capture:
                 for name in self._renewed:
                     self._tracks[name].handed = False
                 self._renewed.clear()
+                tracks = [self._tracks[name] for name in self._wanted.union(self._questions)]
                 now = time.monotonic()
-                due = self._due_at()
+                due = self._due_at(tracks)
                 if due is not None and due <= now:
-                    return self._task(now)
+                    return self._task(tracks, now)
                 self._condition.wait(None if due is None else due - now)
-            self._running = False
-            questions, self._questions = self._questions, []
-        for _, answer in questions:
-            answer(ended())
-        self._view.forget()
-        for track in self._tracks.values():
-            track.forget()
         return None
 
-    def _due_at(self) -> float | None:
+    def _due_at(self, tracks: list[Track]) -> float | None:
         """When there is something to do, None while nobody wants anything."""
-        asked = {name for name, _ in self._questions}
-        tracks = [self._tracks[name] for name in self._wanted | asked]
         if not tracks:
             return None
         if self._view.failure is None:
             return min(track.due for track in tracks)
-        if asked:
+        if self._questions:
             return 0.0
-        return min([self._view.retry_at, *(track.due for track in tracks if self._is_behind(track))])
+        return min([self._view.retry_at, *self._behind(tracks)])
 
-    def _task(self, now: float) -> _Task:
-        questions, self._questions = self._questions, []
-        names = self._wanted.union(name for name, _ in questions)
-        tracks = [self._tracks[name] for name in names]
+    def _task(self, tracks: list[Track], now: float) -> _Task:
+        questions, self._questions = self._questions, {}
         # Presets that are due at about the same time share a grab.
         slack = SHARED / max(track.preset.fps for track in tracks)
-        behind = [track.due - now for track in tracks if self._is_behind(track)]
-        patience = 0.0 if questions else min([_PATIENCE, *behind])
+        patience = 0.0 if questions else min([_PATIENCE, *(due - now for due in self._behind(tracks))])
         return _Task(tracks, questions, slack, max(0.0, patience))
+
+    def _behind(self, tracks: list[Track]) -> list[float]:
+        """When the tracks are due that have not handed out the present picture."""
+        return [track.due for track in tracks if self._is_behind(track)]
 
     def _is_behind(self, track: Track) -> bool:
         return self._view.picture is not None and track.lags(self._view.version)
@@ -198,12 +141,12 @@ class Capture:
                 if track.due <= now + task.slack and (grabbed or self._is_behind(track)):
                     self._schedule(track, now)
                     self._make(track)
-            for name, answer in task.questions:
-                answer(view.failure or self._fresh(self._tracks[name]))
+            for name, answers in task.questions.items():
+                give(answers, view.failure or self._fresh(self._tracks[name]))
         except Exception as error:
             view.fail(error, draws=looks)
-            for _, answer in task.questions:
-                answer(view.failure or ended())
+            for answers in task.questions.values():
+                give(answers, view.failure or ended())
 
     def _schedule(self, track: Track, now: float) -> None:
         if not self._view.tells:

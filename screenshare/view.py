@@ -1,6 +1,6 @@
 """What a source shows now: its picture, or the reason why there is none as a picture.
 
-A source that fails is closed, and opened again after 1, 2, 4 … 30 seconds.
+A source that fails is closed, and opened again after a pause, see `screenshare.retry`.
 
 One thread uses it. Others may read `hangs` and single values, and may call `wake`.
 """
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from screenshare.failure import Failure, failure_of, log_failure
+from screenshare.retry import Retry
 from screenshare.source_status import SourceStatus
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ __all__ = ["View"]
 
 logger = logging.getLogger(__name__)
 
-_FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
 _NOTICE_SIZE = (1280, 720)
 
 
@@ -35,8 +35,7 @@ class View(SourceStatus):
         self.retry_at = 0.0
         self._open_source = open_source
         self._source: Source | None = None
-        self._works_since: float | None = None
-        self._delay = 0.0
+        self._retry = Retry()
 
     def look(self, patience: float) -> bool:
         """Brings the picture up to date; waits up to ``patience`` for a change. False: nothing has changed.
@@ -54,8 +53,7 @@ class View(SourceStatus):
         self.name, self.size = source.name, source.size
         self.looked_at = time.monotonic()
         self.failure = None
-        if self._works_since is None:
-            self._works_since = self.looked_at
+        self._retry.worked(self.looked_at)
         return changed
 
     def wake(self) -> None:
@@ -78,10 +76,7 @@ class View(SourceStatus):
         """Turns to a picture of the reason, until the next try; to none if that is what can't be drawn."""
         self.close()
         now = time.monotonic()
-        worked = 0.0 if self._works_since is None else now - self._works_since
-        self._works_since = None
-        self._delay = _FIRST_DELAY if worked >= self._delay else min(2 * self._delay, _LONGEST_DELAY)
-        self.retry_at = now + self._delay
+        self.retry_at = now + self._retry.failed(now)
         failure = failure_of(error)
         if failure != self.failure or not draws:
             log_failure(failure, error)
@@ -91,8 +86,9 @@ class View(SourceStatus):
 
     def forget(self) -> None:
         """Holds on to nothing while nobody watches."""
-        self.picture = self.failure = self._works_since = None
-        self._delay = self.retry_at = 0.0
+        self.picture = self.failure = None
+        self.retry_at = 0.0
+        self._retry.forget()
 
     def close(self) -> None:
         """Closes the source; the next look opens it again."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from screenshare import process, source_status
+from screenshare import process, retry, source_status
 from screenshare.hub import Hub, NoPicture
 from screenshare.picture import Frame
 from screenshare.process import CaptureProcess
@@ -57,7 +57,7 @@ async def capturing(source: str = "test", **options: Any) -> AsyncIterator[Hub]:
 @pytest.fixture
 def odd(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "WORKER", "tests.screenshare.odd_worker")
-    monkeypatch.setattr(process, "_FIRST_DELAY", 0.1)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.1)
 
 
 def test_there_is_a_process_only_while_somebody_watches() -> None:
@@ -118,7 +118,7 @@ def test_a_source_that_fails_is_told_and_drawn() -> None:
 def test_a_process_that_was_killed_is_replaced_and_viewers_stay(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(process, "_FIRST_DELAY", 0.5)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.5)
 
     async def main() -> None:
         async with capturing() as hub:
@@ -158,7 +158,7 @@ def test_a_process_that_crashes_again_and_again_is_started_less_and_less(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     delays: list[float] = []
-    monkeypatch.setattr(process, "_LONGEST_DELAY", 0.4)
+    monkeypatch.setattr(retry, "_LONGEST_PAUSE", 0.4)
 
     async def main() -> None:
         async with capturing("crash") as hub:
@@ -167,7 +167,7 @@ def test_a_process_that_crashes_again_and_again_is_started_less_and_less(
             while len(delays) < 4:
                 seen = len(caplog.records)
                 await holds(lambda: len(caplog.records) > seen, 30)  # noqa: B023
-                delays.append(capture._delay)
+                delays.append(capture._pause)
 
     asyncio.run(main())
     assert delays == [0.1, 0.2, 0.4, 0.4]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import screenshare.stream
-from screenshare import channel, view
+from screenshare import channel, retry
 from screenshare.framing import BOUNDARY, CONTENT_TYPE
 from screenshare.picture import State, ViewerState
 from screenshare.source import SourceError
@@ -400,7 +400,7 @@ def test_a_snapshot_is_fresh(still: Streaming) -> None:
 
 
 def test_a_source_that_fails_is_seen_and_comes_back(moving: Streaming, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view, "_FIRST_DELAY", 0.3)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.3)
     with moving.watch() as client:
         parts = client.browser_parts()
         next(parts)

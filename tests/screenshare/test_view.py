@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import screenshare.encoder
-from screenshare import channel, source_status, view
+from screenshare import channel, retry, source_status, view
 from screenshare.capture import Capture
 from screenshare.hub import Hub, NoPicture
 from screenshare.source import SourceError
@@ -25,7 +25,7 @@ from tests.screenshare.streaming import PRESETS, Painter, capture_threads, numbe
 def test_a_source_that_fails_shows_the_reason_and_recovers(
     failure: Exception, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(view, "_FIRST_DELAY", 0.3)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.3)
     monkeypatch.setattr(channel, "_REPEAT_SECONDS", 0.1)
 
     async def main() -> None:
@@ -63,7 +63,7 @@ def test_a_source_that_fails_shows_the_reason_and_recovers(
 
 
 def test_a_source_that_can_not_be_opened_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view, "_FIRST_DELAY", 1.2)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 1.2)
     monkeypatch.setattr(channel, "_REPEAT_SECONDS", 0.2)
 
     async def main() -> None:
