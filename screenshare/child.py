@@ -24,7 +24,10 @@ _GRACE = 0.7
 
 
 class Child:
-    """Runs from the start; `reap` belongs at its end, in any event. Raises OSError where it can't be started."""
+    """Runs from the start; `reap` belongs at its end, in any event. Raises OSError where it can't be started.
+
+    ``dismissed``: it was told to end.
+    """
 
     def __init__(self, module: str) -> None:
         self._process = subprocess.Popen(  # noqa: S603 (this interpreter)
@@ -38,7 +41,7 @@ class Child:
         self._input, self._output = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
         self._killer = threading.Timer(_GRACE, self._process.kill)
         self._killer.daemon = True
-        self._ended = False
+        self.dismissed = False
 
     def tell(self, head: dict[str, Any]) -> None:
         """Never waits as long as what is told and not yet read stays below what a pipe holds."""
@@ -53,8 +56,8 @@ class Child:
 
     def end(self) -> None:
         """Lets it end, and kills it if it doesn't. Doesn't wait for it. May be called again."""
-        if not self._ended:
-            self._ended = True
+        if not self.dismissed:
+            self.dismissed = True
             self._killer.start()
             with contextlib.suppress(OSError):
                 self._input.close()

@@ -116,8 +116,9 @@ class CaptureProcess(CaptureThread):
         finally:
             with self._condition:
                 self._child = None
+            dismissed = child.dismissed
             code = child.reap()
-        if not self._stopped:
+        if not dismissed:
             self._lose(f"has ended, code {code}")
 
     def _use(self, child: Child) -> None:

@@ -280,6 +280,23 @@ def test_quick_viewers_leave_nothing() -> None:
     asyncio.run(main())
 
 
+def test_who_comes_while_it_ends_waits_for_the_next_one(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with capturing(linger=0) as hub:
+            first = hub.watch("medium", "a")
+            await soon(first.next())
+            (ending,) = workers()
+            first.close()
+            await asyncio.sleep(0.005)
+            second = hub.watch("medium", "a")
+            await holds(lambda: workers() and ending not in workers())
+            await soon(second.next())
+            assert not hub.state().error
+
+    asyncio.run(main())
+    assert "has ended" not in caplog.text
+
+
 PARENT = """
 import sys, threading
 from screenshare.picture import presets_of
