@@ -21,6 +21,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 __all__ = ["Damage", "DamageLost", "open_damage"]
@@ -48,11 +49,8 @@ class Damage:
     """Changes of one display. All methods but ``close`` raise DamageLost when its connection has broken."""
 
     def __init__(self) -> None:
-        try:
+        with _errors_told():
             self._display = _connect()
-        # python-xlib raises errors of a dozen kinds, plain RuntimeError and struct.error among them.
-        except Exception as error:
-            raise DamageLost(f"{type(error).__name__}: {error}") from error
         self._problems: list[object] = []
         self._display.set_error_handler(lambda problem, request: self._problems.append(problem))
         self._changed = True
@@ -60,10 +58,11 @@ class Damage:
         self._next_look = 0.0
         self._bell = _Bell()
         try:
-            self._subscribe()
-        except Exception as error:
+            with _errors_told():
+                self._subscribe()
+        except DamageLost:
             self.close()
-            raise DamageLost(f"{type(error).__name__}: {error}") from error
+            raise
 
     def _subscribe(self) -> None:
         from Xlib.ext import damage, xfixes  # type: ignore[import-untyped]  # has no types
@@ -97,15 +96,13 @@ class Damage:
     def wait(self, seconds: float) -> bool:
         """Whether something has changed since ``clear``. Waits for it up to ``seconds``, or until ``wake``."""
         end = time.monotonic() + seconds
-        try:
+        with _errors_told():
             while not self._has_changed():
                 now = time.monotonic()
                 if self._bell.has_rung() or now >= end:
                     return False
                 # Below 0 it would wait for ever.
                 self._events.poll(max(0, math.ceil(1000 * (min(end, self._next_look) - now))))
-        except Exception as error:
-            raise DamageLost(f"{type(error).__name__}: {error}") from error
         return True
 
     def wake(self) -> None:
@@ -114,15 +111,13 @@ class Damage:
 
     def clear(self) -> bool:
         """Starts anew; gives what ``wait(0)`` would have. Call it before the capture, which then shows all of it."""
-        try:
+        with _errors_told():
             changed = self._has_changed()
             self._changed = False
             self._display.damage_subtract(self._damage)
             # This is also the round trip after which the server has subtracted. The capture is on another connection
             # and might else be served first: a change between the two would be lost.
             self._position = self._find_pointer()
-        except Exception as error:
-            raise DamageLost(f"{type(error).__name__}: {error}") from error
         return changed
 
     def settled(self) -> bool:
@@ -179,6 +174,15 @@ class _Bell:
         with self._lock:
             self._button.close()
             self._sound.close()
+
+
+@contextlib.contextmanager
+def _errors_told() -> Iterator[None]:
+    """Whatever is raised becomes DamageLost: python-xlib's errors are of a dozen kinds, and of no common one."""
+    try:
+        yield
+    except Exception as error:
+        raise DamageLost(f"{type(error).__name__}: {error}") from error
 
 
 def _connect() -> Any:

@@ -11,12 +11,13 @@ can't have for a name at all.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 from collections.abc import Iterable, Iterator
 
 from tornado.httputil import HTTPServerRequest, split_host_and_port
+
+from screenshare.peer import is_address
 
 __all__ = ["HostNames"]
 
@@ -30,13 +31,13 @@ class HostNames:
     def __init__(self, more: Iterable[str] = ()) -> None:
         self._names = {"localhost", *_own_names()}
         for name in more:
-            if not _is_address(name) and not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            if not is_address(name) and not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
                 raise ValueError(f"{name!r} is no name of a host, as share.example.com")
             self._names.add(name.lower().removesuffix("."))
 
     def __contains__(self, name: str) -> bool:
         plain = name.strip("[]").removesuffix(".")
-        return plain in self._names or plain.endswith(".localhost") or _is_address(plain)
+        return plain in self._names or plain.endswith(".localhost") or is_address(plain)
 
     def know(self, request: HTTPServerRequest) -> bool:
         """Whether all that the request asks for is among them.
@@ -61,11 +62,3 @@ def _names_of(request: HTTPServerRequest) -> Iterator[str]:
     if forwarded is not None:
         for host in forwarded.lower().split(","):
             yield split_host_and_port(host.strip())[0]
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -10,7 +10,7 @@ import ipaddress
 
 from tornado.httputil import HTTPServerRequest
 
-__all__ = ["canonical", "is_local", "is_loopback", "network_of", "peer_of"]
+__all__ = ["canonical", "is_address", "is_local", "is_loopback", "network_of", "peer_of"]
 
 # What a proxy adds. Behind one on this machine every client would look like this machine.
 _PROXY_HEADERS = ("Forwarded", "Via", "X-Real-IP")
@@ -46,9 +46,8 @@ def network_of(address: str) -> str:
     >>> network_of('fe80::1%eth0'), network_of('?')
     ('fe80::/64', '?')
     """
-    try:
-        parsed = ipaddress.ip_address(canonical(address))
-    except ValueError:
+    parsed = _parsed(address)
+    if parsed is None:
         return address
     if parsed.version == 4:
         return str(parsed)
@@ -56,22 +55,35 @@ def network_of(address: str) -> str:
 
 
 def canonical(address: str) -> str:
-    """
+    """One spelling for each address; what is none stays as it is.
+
     >>> canonical('::FFFF:192.0.2.7'), canonical('FE80::1%eth0'), canonical('?')
     ('192.0.2.7', 'fe80::1%eth0', '?')
     """
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+    parsed = _parsed(address)
+    return address if parsed is None else str(parsed)
 
 
 def is_loopback(address: str) -> bool:
+    """
+    >>> is_loopback('127.0.0.2'), is_loopback('::ffff:127.0.0.1'), is_loopback('localhost')
+    (True, True, False)
+    """
+    parsed = _parsed(address)
+    return parsed is not None and parsed.is_loopback
+
+
+def is_address(text: str) -> bool:
+    return _parsed(text) is not None
+
+
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address of this text, as IPv4 where it is one behind IPv6; None if it is none."""
     try:
-        return ipaddress.ip_address(address).is_loopback
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return False
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _came_through_a_proxy(request: HTTPServerRequest) -> bool:
