@@ -7,62 +7,35 @@
 
 A page that sends the same ``viewer=TOKEN`` with its stream and with its look at the state finds its own
 figures under ``you``, with ``age``, the seconds since something was sent; null where there is no such stream.
-
-A stream writes to its connection itself: `RequestHandler.write` would copy each frame for each viewer.
-The next frame is chosen when the last one has gone to the kernel, and the kernel is told to hold little.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ipaddress
-import logging
-import socket
-import struct
-import sys
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
-from screenshare.framing import CONTENT_TYPE, FRAMINGS, HEADERS, Framing, response_head
+from screenshare.failure import ended
+from screenshare.framing import CONTENT_TYPE, FRAMINGS, HEADERS, Framing
 from screenshare.gate import Gate
 from screenshare.hub import Closing, Full, Hub, NoPicture
-from screenshare.peer import canonical, peer_of
+from screenshare.peer import canonical, is_address, is_loopback, peer_of
+from screenshare.sender import Sender
 from screenshare.viewer import Ended, Viewer
 
 __all__ = ["HostHandler", "SnapshotHandler", "StateHandler", "StreamHandler"]
 
-logger = logging.getLogger(__name__)
-
 _STALL_SECONDS = 5.0
 _SNAPSHOT_SECONDS = 5.0
-# What the kernel may hold of a viewer's frames before they are sent: it is a queue of old pictures.
-_UNSENT_BYTES = 65536
-# How often within the stall time the progress of a write is looked at.
-_LOOKS = 5
 # The end of a replaced page's stream may be noticed a moment after the new page asks for its own.
 _PLACE_TRIES = 5
 _PLACE_PAUSE = 0.05
 _LONGEST_TOKEN = 64
 
-_TCP_OPTIONS = {
-    "TCP_NODELAY": 1,
-    "TCP_NOTSENT_LOWAT": _UNSENT_BYTES,
-    # A client that vanished without a word, seconds: 10 + 2 × 5 while nothing is sent, 10 while something is.
-    "TCP_KEEPIDLE": 10,
-    "TCP_KEEPINTVL": 5,
-    "TCP_KEEPCNT": 2,
-    "TCP_USER_TIMEOUT": 10_000,
-}
-# SO_LINGER, on, 0 seconds: closing resets the connection.
-_RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-
 _LATER = "Try again later", "请稍后再试"
-_CLOSING = "the screen share is closing", "屏幕共享正在关闭", *_LATER
 
 
 class _Handler(RequestHandler):
@@ -128,8 +101,7 @@ class StreamHandler(_Handler):
             stream = self.detach()
             viewer.on_end = stream.close
             stream.set_close_callback(viewer.close)
-            _tune(stream)
-            await _Sender(stream, viewer, self.stall).run(framing)
+            await Sender(stream, viewer, self.stall).run(framing)
         except (Ended, StreamClosedError):
             pass
         finally:
@@ -152,70 +124,11 @@ class StreamHandler(_Handler):
             except Full:
                 continue
             except Closing:
-                self.refuse(503, *_CLOSING)
+                self.refuse(503, *ended())
                 return None
         places = self.hub.max_viewers
         self.refuse(503, f"all {places} places are taken", f"{places} 个观看名额已满", *_LATER)
         return None
-
-
-class _Sender:
-    """Sends one viewer's frames down its connection."""
-
-    def __init__(self, stream: IOStream, viewer: Viewer, stall: float) -> None:
-        self._stream = stream
-        self._viewer = viewer
-        self._stall = stall
-        self._loop = asyncio.get_running_loop()
-        self._unconfirmed: int | None = None
-        self._still_looks = 0
-
-    async def run(self, framing: Framing) -> None:
-        """Raises Ended or StreamClosedError in the end."""
-        viewer = self._viewer
-        await self._write(response_head(time.time()) + framing.opening)
-        while True:
-            await self._write(viewer.made(await viewer.next(), framing.part))
-            viewer.sent()
-
-    async def _write(self, data: bytes) -> None:
-        """Returns when all has gone to the kernel, which most of the time is at once."""
-        written = self._stream.write(data)
-        if written.done():
-            written.result()
-            return
-        self._unconfirmed, self._still_looks = None, 0
-        self._look_later()
-        try:
-            await written
-        finally:
-            self._timer.cancel()
-
-    def _look_later(self) -> None:
-        self._timer = self._loop.call_later(self._stall / _LOOKS, self._look)
-
-    def _look(self) -> None:
-        """Drops a viewer that takes nothing. On a slow link a frame may need longer than the stall time."""
-        if self._stream.closed():
-            return
-        unconfirmed = _unconfirmed_bytes(self._stream.socket)
-        if self._unconfirmed is None or unconfirmed == self._unconfirmed:
-            self._still_looks += 1
-        else:
-            self._still_looks = 0
-        self._unconfirmed = unconfirmed
-        if self._still_looks < _LOOKS:
-            self._look_later()
-        else:
-            self._drop()
-
-    def _drop(self) -> None:
-        viewer = self._viewer
-        logger.info("viewer %d at %s took nothing for %g s and is dropped", viewer.number, viewer.address, self._stall)
-        # Without the reset the kernel would hold what it has for this client for minutes.
-        with contextlib.suppress(OSError):
-            self._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._stream.close()
 
 
 class SnapshotHandler(_Handler):
@@ -235,7 +148,7 @@ class SnapshotHandler(_Handler):
         except TimeoutError:
             self.refuse(503, "the source gives no picture in time", "画面源未能及时给出画面", *_LATER)
         except Closing:
-            self.refuse(503, *_CLOSING)
+            self.refuse(503, *ended())
         else:
             self.set_header("Content-Type", "image/jpeg")
             self.set_header("X-Timestamp", f"{frame.wall_time:.6f}")
@@ -271,12 +184,10 @@ class HostHandler(_Handler):
 
     def post(self) -> None:
         address = self.get_argument("address", "")
-        try:
-            peer = ipaddress.ip_address(address)
-        except ValueError:
+        if not is_address(address):
             self.refuse(400, f"not an IP address: {address!r}", f"不是 IP 地址：{address!r}")
             return
-        if not peer.is_loopback:  # the host itself is never kept out
+        if not is_loopback(address):  # the host itself is never kept out
             self.gate.dismiss(address)
         self.finish({"kicked": self.hub.kick(canonical(address))})
 
@@ -288,30 +199,3 @@ def _state_of(hub: Hub, *, in_full: bool) -> dict[str, Any]:
     else:
         viewers = [{"number": viewer.number} for viewer in hub.viewers]
     return {**state._asdict(), "viewers": viewers, "max_viewers": hub.max_viewers}
-
-
-def _socket_options() -> Iterator[tuple[int, int, int]]:
-    """What a stream's socket is told, as far as this system knows it."""
-    yield socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
-    for name, value in _TCP_OPTIONS.items():
-        option = getattr(socket, name, None)
-        if option is not None:
-            yield socket.IPPROTO_TCP, option, value
-
-
-def _tune(stream: IOStream) -> None:
-    if stream.closed():
-        return
-    for level, option, value in _socket_options():
-        with contextlib.suppress(OSError):  # not a TCP socket, or an option of a newer kernel
-            stream.socket.setsockopt(level, option, value)
-
-
-def _unconfirmed_bytes(connection: socket.socket) -> int | None:
-    """What the kernel holds because the other side has not confirmed it; None where the system can't tell."""
-    if sys.platform != "linux":
-        return None
-    import fcntl
-    import termios
-
-    return int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder)

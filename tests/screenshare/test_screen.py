@@ -12,7 +12,7 @@ import numpy
 import pytest
 from Xlib.display import Display
 
-from screenshare import damage, screen
+from screenshare import damage, grabber, screen
 from screenshare.damage import DamageLost
 from screenshare.encoder import same
 from screenshare.screen import ScreenSource
@@ -227,7 +227,7 @@ def test_without_mss_pillow_captures(server: Xvfb, monkeypatch: pytest.MonkeyPat
 def test_without_mss_a_screen_that_shrinks(server: Xvfb, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mss", None)  # type: ignore[arg-type]
     source = ScreenSource(Region(0, 0, 640, 480))
-    monkeypatch.setattr(screen._PillowGrabber, "_grab_all", lambda self: numpy.zeros((300, 400, 4), numpy.uint8))
+    monkeypatch.setattr(grabber._PillowGrabber, "_grab_all", lambda self: numpy.zeros((300, 400, 4), numpy.uint8))
     with pytest.raises(SourceError) as caught:
         source.grab()
     assert caught.value.reason == "the region 0,0,640,480 isn't on the screen, which is 0,0,400,300"
@@ -255,10 +255,10 @@ def test_a_display_that_is_not_there(name: str, monkeypatch: pytest.MonkeyPatch)
 
 def test_wayland_shows_nothing(server: Xvfb, monkeypatch: pytest.MonkeyPatch) -> None:
     """Xwayland's screen is black, and its outputs have its name."""
-    monkeypatch.setattr(screen, "_XWAYLAND", "screen")
+    monkeypatch.setattr(grabber, "_XWAYLAND", "screen")
     assert (grabbed("screen")[:470, :, :3] == BGR).all()
     server.fill("#000000")
-    monkeypatch.setattr(screen._MssGrabber, "grab", without_pointer(screen._MssGrabber.grab))
+    monkeypatch.setattr(grabber._MssGrabber, "grab", without_pointer(grabber._MssGrabber.grab))
     error = failure("screen")
     assert error.reason == "this desktop runs on Wayland, which shows the screen to no program"
     assert error.reason_zh == "此桌面运行在 Wayland 上，程序无法读取屏幕"
