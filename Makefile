@@ -40,15 +40,17 @@ bench-screen: $(VENV)/bench.done
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis
 
-$(VENV)/run.done: requirements.txt | $(BIN)/python
+REQUIREMENTS := requirements.txt requirements-apizen.txt requirements-screen.txt
+
+$(VENV)/run.done: $(REQUIREMENTS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-$(VENV)/dev.done: requirements-dev.txt requirements.txt | $(BIN)/python
+$(VENV)/dev.done: requirements-dev.txt $(REQUIREMENTS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-$(VENV)/bench.done: requirements-bench.txt requirements.txt | $(BIN)/python
+$(VENV)/bench.done: requirements-bench.txt $(REQUIREMENTS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 

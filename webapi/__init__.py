@@ -18,9 +18,11 @@ def make_app(settings: Settings) -> Application:
         return application.make_app(settings)
     if settings.workers > 1:
         raise SettingsError("the screen is shared by one process: serve it with --workers 1, or by a server of its own")
+    from screenshare.libraries import check_libraries
     from screenshare.share import ScreenShare
 
     try:
+        check_libraries()
         screen = ScreenShare(
             source=settings.screen_source,
             pin=settings.screen_pin,
@@ -32,6 +34,6 @@ def make_app(settings: Settings) -> Application:
             fps=settings.screen_fps,
             max_viewers=settings.screen_max_viewers,
         )
-    except ValueError as error:
+    except (ModuleNotFoundError, ValueError) as error:
         raise SettingsError(str(error)) from error
     return application.make_app(settings, handlers=screen.rules, services=(screen,))

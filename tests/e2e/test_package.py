@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,16 +52,26 @@ def test_the_package_is_the_framework_alone(installed: Path) -> None:
     assert (installed / "apizen" / "py.typed").exists()
 
 
-def test_the_dependencies_are_those_of_requirements(installed: Path) -> None:
+def names_in(file: str) -> set[str]:
+    lines = (ROOT / file).read_text("utf-8").splitlines()
+    return {re.split("[><=]", line)[0].strip() for line in lines if not line.startswith("-r ")}
+
+
+def test_the_dependencies_are_the_frameworks_own(installed: Path) -> None:
     (metadata,) = installed.glob("apizen-*.dist-info/METADATA")
-    required = {
-        line.removeprefix("Requires-Dist: ").split("<")[0].split(">")[0]
-        for line in metadata.read_text("utf-8").splitlines()
-        if line.startswith("Requires-Dist: ") and "extra ==" not in line
-    }
-    listed = {line.split(">")[0] for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines() if line}
-    assert required == listed
-    assert required >= {"tornado", "msgspec", "dict2xml", "click"}
+    required: dict[str, set[str]] = {"": set(), "screen": set()}
+    for line in metadata.read_text("utf-8").splitlines():
+        if line.startswith("Requires-Dist: "):
+            extra = re.search('extra == "([a-z]+)"', line)
+            name = re.split("[><=]", line.removeprefix("Requires-Dist: "))[0]
+            required.setdefault(extra[1] if extra else "", set()).add(name)
+    assert required[""] == names_in("requirements-apizen.txt") >= {"tornado", "msgspec", "dict2xml", "click"}
+    assert required["screen"] == names_in("requirements-screen.txt") >= {"mss", "opencv-python-headless", "Pillow"}
+
+
+def test_make_run_sets_up_both() -> None:
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    assert [line.split()[1] for line in lines] == ["requirements-apizen.txt", "requirements-screen.txt"]
 
 
 def test_the_command_serves_an_application_of_ones_own(installed: Path, tmp_path: Path) -> None:
@@ -83,6 +94,6 @@ def test_the_command_without_an_application_says_what_to_do(installed: Path, tmp
 
 
 def test_every_requirement_has_its_reason() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-bench.txt"):
-        for line in (ROOT / name).read_text("utf-8").splitlines():
-            assert line.startswith("-r ") or "# " in line, f"{name}: {line}"
+    for path in ROOT.glob("requirements*.txt"):
+        for line in path.read_text("utf-8").splitlines():
+            assert line.startswith("-r ") or "# " in line, f"{path.name}: {line}"

@@ -6,6 +6,8 @@ import http.client
 import json
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from screenshare.share import ScreenShare
-from tests.process import Program, environment, run, running
+from tests.process import ROOT, Program, environment, run, running
 from tests.support import HOST
 from webapi import AppSettings, make_app
 
@@ -50,6 +52,35 @@ def test_it_is_off_by_default() -> None:
     with running() as program:
         for path in ("/screen", "/video_feed", "/screen/state", "/screen/snapshot.jpg"):
             assert program.send("GET", path).meta == (1035, "不存在的路径")
+
+
+# The program in an interpreter that has none of the screen share's libraries.
+WITHOUT_LIBRARIES = """
+import runpy, sys
+sys.modules.update(dict.fromkeys(["cv2", "mss", "numpy", "PIL", "segno", "Xlib"]))
+sys.path.insert(0, sys.argv[1])
+runpy.run_path(f"{sys.argv.pop(1)}/run.py", run_name="__main__")
+"""
+
+
+def run_without_libraries(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_LIBRARIES, str(ROOT), *arguments],
+        env=environment(), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+def test_the_gateway_needs_none_of_the_libraries() -> None:
+    done = run_without_libraries("call", "matrix.api.class-func", "v=1.0", "name=jim")
+    assert (done.returncode, json.loads(done.stdout)["response"]) == (0, {"name": "jim"}), done.stderr
+
+
+def test_without_the_libraries_the_start_says_what_to_install() -> None:
+    done = run_without_libraries("--screen", "--lan")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == (
+        'Error: the screen share needs libraries that are not installed (cv2, numpy, segno): pip install ".[screen]"'
+    )
 
 
 def test_start_prints_the_address_and_the_pin(program: Program) -> None:
