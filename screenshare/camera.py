@@ -100,7 +100,7 @@ class CameraSource:
         read, image = self._capture.read()
         if not read:
             self._capture.release()
-            raise self._failure("can't be opened", "无法打开")
+            raise self._error("can't be opened", "无法打开")
         self._measure(image)
         self._newest: Image | None = image
         self._behind = 0  # pictures that were read since the newest one that was decoded
@@ -199,10 +199,10 @@ class CameraSource:
 
     def _stopped(self) -> SourceError:
         if self._ended:
-            return self._failure("has stopped", "已停止")
-        return self._failure(f"has given no picture for {_STALL:.0f} seconds", f"已有 {_STALL:.0f} 秒没有画面")
+            return self._error("has stopped", "已停止")
+        return self._error(f"has given no picture for {_STALL:.0f} seconds", f"已有 {_STALL:.0f} 秒没有画面")
 
-    def _failure(self, what: str, what_zh: str) -> SourceError:
+    def _error(self, what: str, what_zh: str) -> SourceError:
         name, name_zh, advice, advice_zh = self._words
         return SourceError(f"{name} {what}", f"{name_zh} {what_zh}", advice, advice_zh)
 

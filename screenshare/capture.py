@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Capture"]
 
-# How long a source that tells of changes is asked at a stretch. It must stay well below what counts as hanging.
+# Seconds that one look waits for a change, at most. They must stay well below those after which a source hangs.
 _PATIENCE = 1.0
 
 
 class _Task(NamedTuple):
-    """What one round of the thread is for. ``patience``: how long it waits for a change.
+    """What one round of the thread is for: new frames of the ``tracks`` that are due, and answers to the ``questions``.
 
-    ``slack``: how much before it is due a frame of one of the ``tracks`` may be made.
+    ``slack``: seconds by which a frame may be made before it is due. ``patience``: seconds to wait for a change.
     """
 
     tracks: list[Track]

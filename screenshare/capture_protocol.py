@@ -30,7 +30,7 @@ class CaptureProtocol(Protocol):
     """Captures between `start` and `stop`, any number of times. No method waits."""
 
     def start(self) -> None:
-        """Makes sure that it captures what is wanted."""
+        """Captures from now on what is wanted, see `watch` and `ask`."""
 
     def stop(self) -> None:
         """Lets it close the source and end. Doesn't wait for it: see `alive`."""

@@ -54,7 +54,7 @@ class CaptureThread(ABC):
         return self._thread is not None and self._thread.is_alive()
 
     def watch(self, names: Iterable[str], renewed: str | None = None) -> None:
-        """Makes frames of these presets; of ``renewed`` one at once, also where the picture is still the same."""
+        """As `CaptureProtocol.watch`."""
         with self._condition:
             if not self._wanted:
                 self._status.rouse()
@@ -64,7 +64,7 @@ class CaptureThread(ABC):
             self._pass_on()
 
     def ask(self, name: str, answer: Answer) -> None:
-        """One frame of this preset, captured after this call."""
+        """As `CaptureProtocol.ask`."""
         with self._condition:
             self._questions.setdefault(name, []).append(answer)
             self._pass_on()
@@ -75,7 +75,7 @@ class CaptureThread(ABC):
 
     @property
     def hangs(self) -> bool:
-        """Whether the last frame can't be called the present any more, since the source doesn't answer."""
+        """As `CaptureProtocol.hangs`."""
         return self._status.hangs
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""One preset for those who watch it: its newest frame, and the news of it.
+"""One preset and those who watch it: its newest frame, and who waits for the next one.
 
 All of this but `Channel.offer` is for one event loop and its thread.
 """
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Channel"]
 
-# A browser may have shown all but the last frame, and a program can tell a still screen from a dead link.
+# The same frame is sent again after so long: a browser may not have shown it yet (see `screenshare.framing`), and a
+# program sees that the link isn't dead.
 _REPEAT_SECONDS = 1.0
-# Viewers woken at a stretch: between them the loop serves others.
+# Viewers woken in one go, before the loop may serve others.
 _WOKEN_AT_ONCE = 3
 
 
@@ -89,7 +90,7 @@ class Channel:
         return made
 
     def _publish(self) -> None:
-        # The thread may offer the next frame at any moment: so the flag comes first, and nothing is set here.
+        # The thread may offer the next frame at any moment. So the flag is lowered before the frame is read.
         self._posted = False
         offered = self._offered
         if offered is not None and self.viewers:

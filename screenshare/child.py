@@ -1,6 +1,6 @@
 """A Python module in a process of its own, at the other end of two pipes. It ends with this one, whoever ends it.
 
-Nothing is forked that goes on in Python, so that threads and other systems than Linux are no matter.
+It is a new interpreter, no fork of this one: that would be unsafe beside threads, and Windows has none.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Child:
 def _environment() -> dict[str, str]:
     paths = [_ROOT, os.environ.get("PYTHONPATH", "")]
     return {
-        # One thread computes anyhow; the others would only take memory.
+        # numpy computes in one thread here; the others would only take memory.
         "OPENBLAS_NUM_THREADS": "1",
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),

@@ -110,7 +110,7 @@ class Damage:
         self._bell.ring()
 
     def clear(self) -> bool:
-        """Starts anew; gives what ``wait(0)`` would have. Call it before the capture, which then shows all of it."""
+        """Starts anew, before a capture that shows all changes so far. Gives what ``wait(0)`` would have."""
         with _errors_told():
             changed = self._has_changed()
             self._changed = False
@@ -121,7 +121,7 @@ class Damage:
         return changed
 
     def settled(self) -> bool:
-        """Whether nothing that the server has done until now is a change since ``clear``."""
+        """Whether nothing has changed since ``clear``, when the server has told all that it knows by now."""
         self._next_look = 0.0
         return not self.wait(0)
 

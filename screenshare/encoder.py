@@ -19,7 +19,7 @@ __all__ = ["encode", "notice", "same"]
 # Two threads cost 1.9 times the processor time and save a tenth of the time.
 cv2.setNumThreads(1)
 
-# Compared at once: half a megabyte, which stays in a core's cache.
+# How many words of 8 bytes are compared at once: half a megabyte, which stays in a core's cache.
 _WORDS = 65536
 # What a line of text may be broken after: a word, or a Chinese character with the punctuation that follows it.
 _WORD = re.compile(r"[^\s\u2e80-\uffff]{1,40}\s*|[\u2e80-\uffff][，。：；、！？）”]?\s*|\s+")

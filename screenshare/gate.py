@@ -1,5 +1,5 @@
 """Who may watch: a PIN typed once or the key of the host's link, then a signed cookie. A browser on this machine
-itself needs none of them, unless the gate asks it, too.
+itself needs neither, unless ``pin_local`` says so.
 
 Every handler that gives away something of the screen asks first, and is done if the answer is no:
 
@@ -8,7 +8,7 @@ Every handler that gives away something of the screen asks first, and is done if
             self.write(...)
 
 The refusals: 421 for a name that is none of this machine's, 401 without a valid cookie, 429 while the network is
-locked after too many wrong PINs, 403 for an address that the host has sent away. The latter two carry Retry-After
+locked after too many wrong PINs, 403 for an address that the host has sent away. The last two carry Retry-After
 in seconds.
 
 The PIN is short, so wrong ones are counted, see `screenshare.attempts`. The key has 128 random bits: nobody guesses

@@ -148,6 +148,7 @@ def _open_mss() -> MSS:
 
 
 def _proven(grabber: MSS) -> MSS:
+    """The same one, when it has captured a pixel. Closes it and raises what mss does otherwise."""
     try:
         left, top = grabber.monitors[0]["left"], grabber.monitors[0]["top"]
         grabber.grab((left, top, left + 1, top + 1))

@@ -106,7 +106,7 @@ class Hub:
         return viewer
 
     def leave(self, viewer: Viewer) -> None:
-        """For `Viewer.close`."""
+        """Takes a viewer away; `Viewer.close` calls it."""
         if self._viewers.pop(viewer.number, None) is not None:
             self._channels[viewer.preset].leave()
             self._capture.watch(self._watched())

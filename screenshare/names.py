@@ -1,8 +1,8 @@
 """The names under which a browser may ask for the screen.
 
 A web page can let its own name point to this machine (DNS rebinding): its browser then takes what this machine
-answers for that page's own, and the page reads it. No name that the page has is one of these, and an address it
-can't have for a name at all.
+answers for that page's own, and the page reads it. None of these names can belong to
+such a page, and an address is no name that it could let point here.
 
 >>> names = HostNames(['share.example.com'])
 >>> 'share.example.com' in names, '192.0.2.1' in names, 'rebound.example' in names

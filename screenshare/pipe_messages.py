@@ -44,6 +44,7 @@ def read(file: BinaryIO) -> Message | None:
 
 
 def pack_frame(head: dict[str, Any], frame: Frame) -> bytes:
+    """A message with a frame: its JPEG is the bytes, the rest joins the object. `frame_of` is the way back."""
     number, jpeg, *rest = frame
     return pack({**head, "frame": [number, *rest]}, jpeg)
 
@@ -55,5 +56,6 @@ def frame_of(message: Message, base: int) -> Frame:
 
 
 def report_of(values: list[Any]) -> Report:
+    """The report whose values these are, as JSON gives them back."""
     name, size, version, taken, looked_at, failure = values
     return Report(name, tuple(size), version, tuple(taken), looked_at, Failure(*failure) if failure else None)

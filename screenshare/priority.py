@@ -1,4 +1,4 @@
-"""The processor is for the gateway first: who captures runs when nobody else wants to, unless that starves it."""
+"""The gateway comes first: the capture has the processor when nobody else wants it, unless the capture would starve."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NICE = 10
 
 
 class Priority:
-    """Of the threads that are started after this was made. To be made by the first thread of a process.
+    """The priority of the threads that are started after this object was made, by the first thread of a process.
 
     On Linux they become idle ones: the kernel lets any other thread that wakes up run at once, which no niceness
-    does. There is no way back for a thread, but new threads of one that isn't idle are not. Elsewhere the whole
+    does. An idle thread can't be made a normal one again, but a normal one may start others. Elsewhere the whole
     process is nicer.
     """
 
@@ -39,7 +39,7 @@ class Priority:
                 os.nice(_NICE)
 
     def lower(self) -> None:
-        """After the first frame: to load the libraries and to open the source is not made to wait for others."""
+        """Lowers it, the first time it is called: after a frame, so that loading and opening wait for nobody."""
         if not self._lowered and self._tells and sys.platform == "linux":
             self._lowered = True
             for task in set(os.listdir(_TASKS)) - self._spared:  # noqa: PTH208 (names)
@@ -48,7 +48,7 @@ class Priority:
             self._ran, self._waited = _times() or (0.0, 0.0)
 
     def starves(self) -> bool:
-        """Whether the thread that calls, after each frame, gets so little that the picture stands still."""
+        """Whether the calling thread gets so little that the picture stands still. To be asked after each frame."""
         times = _times() if self._lowered else None
         if times is None:
             return False

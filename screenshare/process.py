@@ -33,7 +33,8 @@ WORKER = "screenshare.worker"
 class CaptureProcess(CaptureThread):
     """As `Capture`, for a source by its name. The thread that ``deliver`` is called in reads what the process sends.
 
-    The process is told what is wanted when it has heard the last of it, so that telling it never waits.
+    The process confirms what it was told, and is told of changes only after that. So there is never more than one
+    message in the pipe, and telling never waits.
     """
 
     def __init__(self, source: str, presets: Mapping[str, Preset], deliver: Deliver) -> None:
@@ -42,18 +43,20 @@ class CaptureProcess(CaptureThread):
         self._first = {"source": source, "presets": [*presets.values()]}
         # Guarded by the condition:
         self._child: Child | None = None
-        self._changed = self._unheard = False
-        self._asked: dict[str, list[Answer]] = {}
+        self._unheard = False  # it has yet to confirm what it was told
+        self._changed = False  # since then
+        self._asked: dict[str, list[Answer]] = {}  # by the number of the question to the process
         self._numbers = itertools.count(1)
         # The thread's own:
         self._lost = False
         self._retry = Retry()
         self._pause = 0.0
+        # The newest frame's number of each preset, and what it was when the process started, which counts from 1.
         self._newest = dict.fromkeys(presets, 0)
         self._bases = dict(self._newest)
 
     def ask(self, name: str, answer: Answer) -> None:
-        """As `Capture.ask`; where there is no process, the answer is why."""
+        """As `CaptureProtocol.ask`; where there is no process, the answer is why."""
         with self._condition:
             failure = self._status.failure if self._lost else None
             if failure is None:
@@ -63,7 +66,7 @@ class CaptureProcess(CaptureThread):
 
     @property
     def hangs(self) -> bool:
-        """As `Capture.hangs`; also where there is no process."""
+        """As `CaptureProtocol.hangs`; also where there is no process."""
         return self._lost or self._status.hangs
 
     def _pass_on(self) -> None:

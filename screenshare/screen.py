@@ -120,7 +120,7 @@ class ScreenSource:
         return True
 
     def _distrust(self) -> None:
-        """The picture has changed and nothing was told: unless that is on its way, this display doesn't tell."""
+        """The picture has changed untold: unless the news is still on its way, this display never tells."""
         if self._damage is not None:
             try:
                 if self._damage.settled():

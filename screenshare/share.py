@@ -77,7 +77,7 @@ class ScreenShare:
         return lines
 
     def prepare(self) -> None:
-        """Nothing that workers could share."""
+        """Nothing: the screen is shared by one process."""
 
     async def start(self) -> None:
         """Nothing: the first viewer starts the hub."""

@@ -1,6 +1,6 @@
 """What is known of a source without looking at it: its name and size, how often it changes, and what is wrong.
 
-One thread uses it. Others may read `hangs` and single values.
+It belongs to one thread. Others may read `hangs` and single values, and call `rouse`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SourceStatus:
         return Report(self.name, self.size, self.version, self.taken, self.looked_at, self.failure)
 
     def follow(self, report: Report) -> None:
-        """Becomes what another one was when it made the report."""
+        """Takes over what the status in another process was when it made the report."""
         if report.version != self.version and report.failure is None:
             self.count(report.taken[0], report.version)
         roused_at = self.looked_at
@@ -63,7 +63,7 @@ class SourceStatus:
             self._meter.add(now, version)
 
     def rouse(self) -> None:
-        """Somebody watches again. That nobody did is no silence of the source."""
+        """Somebody watches again. The time in which nobody did is not counted as silence of the source."""
         self.looked_at = time.monotonic()
 
     @property

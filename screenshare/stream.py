@@ -72,6 +72,11 @@ class _Handler(RequestHandler):
         self.refuse(400, f"{argument} must be one of: {names}", f"{argument} 应为以下之一：{names}")
         return None
 
+    @property
+    def token(self) -> str:
+        """What the page calls its viewer, or nothing."""
+        return self.get_query_argument("viewer", "")[:_LONGEST_TOKEN]
+
     def finish_head(self, content_type: str) -> None:
         """Answers HEAD. The headers go out first, as `finish` would add a Content-Length of 0."""
         self.set_header("Content-Type", content_type)
@@ -115,12 +120,11 @@ class StreamHandler(_Handler):
 
     async def _find_place(self, preset: str) -> Viewer | None:
         """A viewer, or None where there is no place, which is answered here."""
-        token = self.get_query_argument("viewer", "")[:_LONGEST_TOKEN]
         for attempt in range(_PLACE_TRIES):
             if attempt:
                 await asyncio.sleep(_PLACE_PAUSE)
             try:
-                return self.hub.watch(preset, peer_of(self.request), token)
+                return self.hub.watch(preset, peer_of(self.request), self.token)
             except Full:
                 continue
             except Closing:
@@ -162,7 +166,7 @@ class StateHandler(_Handler):
         if not self.gate.admit(self):
             return
         state = _state_of(self.hub, in_full=self.gate.is_host(peer_of(self.request), self.request))
-        you = self.hub.find(self.get_query_argument("viewer", "")[:_LONGEST_TOKEN])
+        you = self.hub.find(self.token)
         state["you"] = None if you is None else {**you.state()._asdict(), "age": round(you.age, 3)}
         self.finish(state)
 

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SHARED", "Track"]
 
-#: The part of its interval by which a frame may come before it is due, to share a picture with another preset.
+#: A frame may come early by this fraction of its interval, so that presets share a picture.
 SHARED = 0.25
 
 
 class Track:
-    """``due``: from this moment on the next frame may be made. ``handed``: the last one was given away."""
+    """``due``: from this moment on the next frame may be made. ``handed``: whether the last one was handed out."""
 
     __slots__ = ("_frame", "_free", "_number", "_version", "due", "handed", "preset")
 
@@ -24,26 +24,29 @@ class Track:
         self.preset = preset
         self.due = 0.0
         self.handed = False
-        self._free = 0.0
+        self._free = 0.0  # when the token bucket has its next token
         self._frame: Frame | None = None
         self._number = 0
         self._version = 0
 
     def schedule(self, now: float) -> None:
-        """A frame is made as soon as the source has told of a change: a token bucket with one frame of credit.
+        """Sets ``due`` after a frame of a source that tells of its changes: a token bucket with one frame of credit.
 
-        The mean stays the preset's fps, in no second there is more than one frame above it; but a change that comes
-        early, by up to an interval, is not held back, as long as they come no more often than that in the mean.
+        A change that comes early, by up to an interval, is shown at once; yet the mean stays the preset's fps, and in
+        no second there is more than one frame above it.
         """
         self._free = max(self._free + self._interval, now)
         self.due = self._free
 
     def pause(self, now: float) -> None:
-        """The source has told of a change which can't be seen. That is no frame, but cost a look."""
+        """Sets ``due`` after a change that was told of but can't be seen: it made no frame, but cost a look."""
         self.due = max(self.due, now + self._interval)
 
     def poll(self, now: float) -> None:
-        """The source tells nothing: it is looked at once in an interval, made up for a look that came late."""
+        """Sets ``due`` for a source that doesn't tell of its changes: it is looked at once in an interval.
+
+        After a look that came late by less than an interval, the next one is due when it would have been anyway.
+        """
         self.due = (now if now - self.due > self._interval else self.due) + self._interval
 
     @property

@@ -2,7 +2,7 @@
 
 A source that fails is closed, and opened again after a pause, see `screenshare.retry`.
 
-One thread uses it. Others may read `hangs` and single values, and may call `wake`.
+It belongs to one thread. Others may read `hangs` and single values, and call `rouse` and `wake`.
 """
 
 from __future__ import annotations
@@ -69,11 +69,14 @@ class View(SourceStatus):
 
     @property
     def needs_look(self) -> bool:
-        """Not while a source that has failed is left alone."""
+        """Whether the source may be looked at: not while one that has failed is left alone."""
         return self.failure is None or time.monotonic() >= self.retry_at
 
     def fail(self, error: Exception, *, draws: bool) -> None:
-        """Turns to a picture of the reason, until the next try; to none if that is what can't be drawn."""
+        """Closes the source and leaves it alone for a while; until then the picture is the reason in words.
+
+        Without ``draws``, as it is drawing that has failed, there is no picture.
+        """
         self.close()
         now = time.monotonic()
         self.retry_at = now + self._retry.failed(now)

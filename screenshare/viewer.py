@@ -46,8 +46,8 @@ class Viewer:
         self._channel = channel
         self._joined = self._sent_at = time.monotonic()
         self._meter = Meter()
-        self._given, self._taken_at = 0, 0.0
-        self._sent = 0
+        self._given, self._taken_at = 0, 0.0  # the last frame that `next` gave
+        self._sent = 0  # the last one that went to the socket
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
 

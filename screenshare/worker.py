@@ -43,7 +43,7 @@ class Worker:
     def __init__(self, descriptor: int, source: str, presets: list[Preset]) -> None:
         self._descriptor = descriptor
         self._writing = threading.Lock()
-        self._told = False  # in this round
+        self._told = False  # whether this round has sent a report
         self._starves = threading.Event()
         self._capture = Capture(
             functools.partial(open_source, source),
@@ -82,7 +82,7 @@ class Worker:
             self._capture.ask(name, functools.partial(self._answer, number))
 
     def _rescue(self) -> None:
-        """Replaces a capture thread that starves. This thread does it since its threads have its priority."""
+        """Replaces a capture thread that starves. The new one has the priority of this thread, which is not idle."""
         self._starves.wait()
         self._capture.stop()
         while self._capture.alive:
