@@ -64,7 +64,7 @@ class Viewer:
 
 @pytest.fixture(scope="module")
 def display() -> Iterator[Xvfb]:
-    with xvfb(85, size=SIZE) as started:
+    with xvfb(size=SIZE) as started:
         yield started
 
 
@@ -171,7 +171,7 @@ def test_a_browser_shows_the_last_change(display: Xvfb, program: Program, browse
 
 
 def test_the_screen_goes_and_comes_back() -> None:
-    with xvfb(86, size=SIZE) as display, sharing(display) as program:
+    with xvfb(size=SIZE) as display, sharing(display) as program:
         display.fill("#204060")
         viewer = Viewer(program)
         viewer.part()

@@ -14,22 +14,26 @@ from tests.services import unavailable
 
 
 class Xvfb:
-    """An X server on display ``:number``. ``options`` are Xvfb's."""
+    """An X server on a free display, which stays its own when it is started again. ``options`` are Xvfb's."""
 
-    def __init__(self, number: int, *options: str, size: str = "640x480x24") -> None:
+    name = ""
+
+    def __init__(self, *options: str, size: str = "640x480x24") -> None:
         if shutil.which("Xvfb") is None:
             unavailable("Xvfb is not installed")
-        self.name = f":{number}"
-        self._command = ["Xvfb", self.name, "-screen", "0", size, "-nolisten", "tcp", "-noreset", *options]
+        self._options = ["-screen", "0", size, "-nolisten", "tcp", "-noreset", *options]
 
     def start(self) -> None:
         reader, writer = os.pipe()
-        self.process = subprocess.Popen(
-            [*self._command, "-displayfd", str(writer)], pass_fds=[writer], stderr=subprocess.DEVNULL
-        )
+        command = ["Xvfb", *filter(None, [self.name]), *self._options, "-displayfd", str(writer)]
+        self.process = subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
         os.close(writer)
         with open(reader) as ready:  # noqa: PTH123 (a descriptor)
-            assert ready.readline(), f"{' '.join(self._command)} doesn't start"
+            number = ready.readline().strip()
+        if not number:
+            self.kill()
+            raise AssertionError(f"{' '.join(command)} doesn't start")
+        self.name = f":{number}"
 
     def kill(self) -> None:
         self.process.kill()
@@ -56,8 +60,8 @@ class Xvfb:
 
 
 @contextmanager
-def xvfb(number: int, *options: str, size: str = "640x480x24") -> Iterator[Xvfb]:
-    server = Xvfb(number, *options, size=size)
+def xvfb(*options: str, size: str = "640x480x24") -> Iterator[Xvfb]:
+    server = Xvfb(*options, size=size)
     server.start()
     try:
         yield server

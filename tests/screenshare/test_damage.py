@@ -22,7 +22,7 @@ LOOK = 0.15  # how often the pointer's place is looked at in most of these tests
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Xvfb]:
-    with xvfb(81) as running:
+    with xvfb() as running:
         yield running
 
 
@@ -268,7 +268,7 @@ def test_without_xinput_the_pointer_is_looked_at(painter: Painter, monkeypatch: 
 
 
 def test_without_damage() -> None:
-    with xvfb(82, "-extension", "DAMAGE") as server, pytest.MonkeyPatch.context() as patch:
+    with xvfb("-extension", "DAMAGE") as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DISPLAY", server.name)
         with pytest.raises(DamageLost):
             Damage()
@@ -302,7 +302,7 @@ def test_without_python_xlib(painter: Painter, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_server_that_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    with xvfb(82) as server:
+    with xvfb() as server:
         monkeypatch.setenv("DISPLAY", server.name)
         watch = Damage()
         watch.clear()
@@ -327,9 +327,9 @@ def test_a_server_that_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_server_with_other_extensions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their events have other numbers, which python-xlib mixes up between displays."""
-    monkeypatch.setenv("DISPLAY", ":82")
     for options in ([], ["-extension", "XTEST"], ["-extension", "RANDR"], ["-extension", "MIT-SHM"], []):
-        with xvfb(82, *options) as server:
+        with xvfb(*options) as server:
+            monkeypatch.setenv("DISPLAY", server.name)
             watch = Damage()
             watch.clear()
             calm(watch)
