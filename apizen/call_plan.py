@@ -29,8 +29,9 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from apizen.exception import ApiException, ApiSysExceptions
-from apizen.schema.containers import AS_IT_CAME, Converter, nullable
-from apizen.schema.named import NamedType, converter
+from apizen.schema.conversion import AS_IT_CAME, Converter, nullable
+from apizen.schema.converters import converter
+from apizen.schema.named import NamedType
 from apizen.schema.scalars import Mismatch, Missing, NotJson, Texts
 
 __all__ = ["CREDENTIALS", "PUBLIC_PARAMETERS", "Arguments", "CallPlan", "SignatureError"]

@@ -23,25 +23,26 @@ from typing import Any, NamedTuple, Union
 
 import msgspec
 
-__all__ = ["Constraint", "constraint"]
+__all__ = ["Constraint", "constraint", "keywords"]
 
 
 class _Limit(NamedTuple):
-    """What one argument of Meta means, and the types that it applies to."""
+    """What one argument of Meta means, the types that it applies to, and its keyword in a JSON Schema."""
 
     applies_to: tuple[type, ...]
     holds: Callable[[Any, Any], bool]
+    keyword: str = ""
 
 
 _NUMBERS = (int, float, Decimal)
 _SIZED = (str, bytes, list, tuple, set, frozenset, dict)
 _LIMITS = {
-    "gt": _Limit(_NUMBERS, lambda value, limit: value > limit),
-    "ge": _Limit(_NUMBERS, lambda value, limit: value >= limit),
-    "lt": _Limit(_NUMBERS, lambda value, limit: value < limit),
-    "le": _Limit(_NUMBERS, lambda value, limit: value <= limit),
-    "multiple_of": _Limit(_NUMBERS, lambda value, limit: _is_multiple(value, limit)),
-    "pattern": _Limit((str,), lambda value, limit: re.search(limit, value) is not None),
+    "gt": _Limit(_NUMBERS, lambda value, limit: value > limit, "exclusiveMinimum"),
+    "ge": _Limit(_NUMBERS, lambda value, limit: value >= limit, "minimum"),
+    "lt": _Limit(_NUMBERS, lambda value, limit: value < limit, "exclusiveMaximum"),
+    "le": _Limit(_NUMBERS, lambda value, limit: value <= limit, "maximum"),
+    "multiple_of": _Limit(_NUMBERS, lambda value, limit: _is_multiple(value, limit), "multipleOf"),
+    "pattern": _Limit((str,), lambda value, limit: re.search(limit, value) is not None, "pattern"),
     "min_length": _Limit(_SIZED, lambda value, limit: len(value) >= limit),
     "max_length": _Limit(_SIZED, lambda value, limit: len(value) <= limit),
     "tz": _Limit((datetime.datetime, datetime.time), lambda value, limit: (value.tzinfo is not None) is limit),
@@ -91,12 +92,54 @@ def constraint(hint: Any, metadata: Iterable[Any]) -> Constraint | None:
     return Constraint(" ".join(f"{name}={limit}" for name, limit in limits), allows)
 
 
+_LENGTHS: dict[tuple[type, ...], str] = {
+    (str,): "Length",
+    (list, tuple, set, frozenset): "Items",
+    (dict,): "Properties",
+}
+
+
+def keywords(hint: Any, metadata: Iterable[Any]) -> dict[str, Any]:
+    """What an Annotated hint's metadata adds to a JSON Schema: its limits, and what it says for readers."""
+    found: dict[str, Any] = {}
+    for meta in metadata:
+        if isinstance(meta, msgspec.Meta):
+            found.update((name, said) for name in _SAID if (said := getattr(meta, name)) is not None)
+            for name, limit in _LIMITS.items():
+                if (value := getattr(meta, name)) is not None:
+                    found.update(_keywords(name, limit, value, _types_of(hint)))
+            found.update(meta.extra_json_schema or {})
+    return found
+
+
+_SAID = ("title", "description", "examples")
+
+
+def _keywords(name: str, limit: _Limit, value: Any, kinds: list[Any]) -> dict[str, Any]:
+    if limit.keyword:
+        return {limit.keyword: value}
+    if name == "tz":
+        # A format with a zone is the plain one; without, OpenAPI's registry of formats has these.
+        part = "date-time" if datetime.datetime in kinds else "time"
+        return {} if value else {"format": f"{part}-local", "pattern": "[0-9]$"}
+    bound = name.partition("_")[0]  # min or max
+    return {
+        bound + part: value
+        for plain, part in _LENGTHS.items()
+        if any(isinstance(kind, type) and (issubclass(kind, plain) or _stands_for(kind, plain)) for kind in kinds)
+    }
+
+
+def _stands_for(kind: type, plain: tuple[type, ...]) -> bool:
+    """Whether it is Sequence, Mapping or their like: abstract, and a list is one."""
+    return inspect.isabstract(kind) and any(issubclass(one, kind) for one in plain)
+
+
 def _applies(name: str, kind: Any) -> bool:
     if not isinstance(kind, type) or kind is bool:
         return False
-    # The second half is for Sequence, Mapping and their like: abstract, and a list is one.
     plain = _LIMITS[name].applies_to
-    return issubclass(kind, plain) or (inspect.isabstract(kind) and any(issubclass(one, kind) for one in plain))
+    return issubclass(kind, plain) or _stands_for(kind, plain)
 
 
 def _types_of(hint: Any) -> list[Any]:

@@ -1,41 +1,7 @@
-"""Type hints to converters: `converter(hint)` gives what turns a client's value into that type.
+"""Types that stand under their own name in error messages: Email, Money, Date, …, and the uploaded file.
 
-Plain types follow the table in `apizen.schema.scalars`, at every depth: ``list[int]`` takes ``["1", 2]``.
-Containers, unions, enums and records (dataclass, TypedDict, msgspec.Struct) are put together from them;
-a constraint (``Annotated[int, msgspec.Meta(ge=0)]``) is checked by msgspec after the conversion, and
-everything else that msgspec knows (date, datetime, UUID, …) is msgspec's, strictly. A hint that nothing
-converts gives `AS_IT_CAME`, and so does no hint.
-
-- ``list[int]``, ``set[str]``, ``tuple[int, ...]``: a repeated key, a JSON array, or one single value.
-- A union takes what already is one of its members, else the first member, in the order written, that
-  converts.
-- A record ignores members that it does not declare, unless a Struct forbids them; a missing one is 1018.
-
-The named types do the same under their own name in error messages:
-
-======== =============== ==========================================================================
-Integer  ``int``         as int
-String   ``str``         as str
-Float    ``float``       as float
-Bool     ``bool``        as bool
-List     ``list``        as list
-Dict     ``dict``        as dict
-Date     ``date``        ``2017-05-20``; ``Date('%d.%m.%Y')`` has a format of its own (strptime)
-DateTime ``datetime``    ``2017-05-20 12:00:00``; ``DateTime('%Y/%m/%d %H:%M')`` likewise
-Email    ``str``         ``name@example.com``
-Money    ``Decimal``     not negative, at most two places: ``12`` ``"12.5"`` ``"12.50"``
-======== =============== ==========================================================================
-
->>> converter(list[int]).convert('[1, "2"]')
-[1, 2]
->>> converter(Money).convert('12.5')
-Decimal('12.50')
->>> converter(Date('%d.%m.%Y')).convert('20.05.2017')
-datetime.date(2017, 5, 20)
-
-A type of one's own is registered once, before the functions that use it are::
-
-    register(Colour, Colour.parse)      # parse raises ValueError for what it does not take
+>>> Money('12.5'), Date('%d.%m.%Y').converter.convert('20.05.2017')
+(Decimal('12.50'), datetime.date(2017, 5, 20))
 """
 
 from __future__ import annotations
@@ -47,13 +13,13 @@ from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from apizen.schema import scalars
-from apizen.schema.containers import AS_IT_CAME, Converter, compose, unchanged
-from apizen.schema.records import Record
+from apizen.schema.containers import ARRAY, OBJECT
+from apizen.schema.conversion import Converter, Forms, Schema, fixed, unchanged
 from apizen.schema.scalars import Mismatch
 
 __all__ = [
-    "AS_IT_CAME", "Bool", "Converter", "Date", "DateTime", "Dict", "Email", "Float", "Integer", "List",
-    "Money", "String", "UploadFile", "converter", "register",
+    "Bool", "Date", "DateTime", "Dict", "Email", "Float", "Integer", "List", "Money", "NamedType", "String",
+    "UploadFile", "upload",
 ]  # fmt: skip
 
 
@@ -68,9 +34,13 @@ class UploadFile(NamedTuple):
 class NamedType:
     """A hint that stands under its own name in error messages; calling it converts a value."""
 
-    def __init__(self, name: str, produces: type, convert: Callable[[Any], Any], structured: bool = False) -> None:
+    def __init__(
+        self, name: str, produces: type, convert: Callable[[Any], Any], forms: Forms, structured: bool = False
+    ) -> None:
         self.produces = produces
-        self.converter = Converter(name, convert, repeatable=produces is list, structured=structured)
+        self.converter = Converter(
+            name, convert, repeatable=produces is list, structured=structured, forms=fixed(*forms)
+        )
 
     def __call__(self, value: Any) -> Any:
         return self.converter.convert(value)
@@ -86,11 +56,47 @@ class NamedType:
         return self.converter.name
 
 
+# What strptime reads for each part of a format: as it is written, and in full.
+_PARTS = {
+    "Y": ("[0-9]{4}", "[0-9]{4}"),
+    "m": ("(?:0[1-9]|1[0-2])", "(?:1[0-2]|0[1-9]|[1-9])"),
+    "d": ("(?:0[1-9]|[12][0-9]|3[01])", "(?:3[01]|[12][0-9]|0[1-9]| ?[1-9])"),
+    "H": ("(?:[01][0-9]|2[0-3])", "(?:2[0-3]|[01][0-9]|[0-9])"),
+    "M": ("[0-5][0-9]", "(?:[0-5][0-9]|[0-9])"),
+    "S": ("[0-5][0-9]", "(?:[0-5][0-9]|[0-9])"),
+    "%": ("%", "%"),
+}
+_DIRECTIVE = re.compile("%(.)", re.DOTALL)
+
+
+def _moment_forms(produces: type, form: str) -> Forms:
+    """The canonical form has each part in full; a format with parts of another kind is any text."""
+    if any(part not in _PARTS for part in _DIRECTIVE.findall(form)):
+        return ({"type": "string"},)
+    written, taken = (_moment_pattern(form, which) for which in (0, 1))
+    iso = produces is datetime.date and form == "%Y-%m-%d"
+    canonical: Schema = {"type": "string", **({"format": "date"} if iso else {"pattern": written})}
+    return canonical, {"type": "string", "pattern": taken}
+
+
+def _moment_pattern(form: str, which: int) -> str:
+    pieces = _DIRECTIVE.split(form)  # text, part, text, part, …
+    blank = (" ", r"\s+")[which]
+    texts = [blank.join(map(_literally, re.split(r"\s+", piece))) for piece in pieces[::2]]
+    parts = [*(_PARTS[part][which] for part in pieces[1::2]), ""]
+    return "^" + "".join(text + part for text, part in zip(texts, parts, strict=True)) + "$"
+
+
+def _literally(text: str) -> str:
+    """As re.escape, without escapes that the regular expressions of JSON Schema refuse."""
+    return re.sub(r"[\\^$.*+?()\[\]{}|]", r"\\\g<0>", text)
+
+
 class TimeType(NamedType):
     """A named type for a moment; calling it gives the same with another strptime format."""
 
     def __init__(self, name: str, produces: type, form: str, part: Callable[[datetime.datetime], Any]) -> None:
-        super().__init__(name, produces, self._parse)
+        super().__init__(name, produces, self._parse, _moment_forms(produces, form))
         self._form = form
         self._part = part
 
@@ -109,6 +115,16 @@ class TimeType(NamedType):
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@(?=.{3,255}$)[^@\s.]+(?:\.[^@\s.]+)+")
 _CENT = Decimal("0.01")
 _CENTS = Context(prec=40)  # of our own: the thread's belongs to the functions
+
+
+_EMAIL_FORMS = ({"type": "string", "format": "email", "pattern": f"^{_EMAIL.pattern}$"},)
+# As text first, as Decimal. A text with an exponent may mean less than a cent, which no pattern sees.
+_MONEY_FORMS = (
+    {"type": "string", "format": "decimal", "pattern": r"^[0-9]{1,25}(?:\.[0-9]{1,2})?$"},
+    {"type": "number", "minimum": 0, "exclusiveMaximum": 10**25, "multipleOf": 0.01},
+    scalars.number_text(r"\+?0*(?:[0-9]{1,25}(?:\.[0-9]{0,2}0*)?|\.[0-9]{1,2}0*)"),
+    scalars.number_text(r"\+?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][+-]?[0-9]+"),
+)
 
 
 def _email(value: Any) -> str:
@@ -134,78 +150,22 @@ def _upload(value: Any) -> UploadFile:
     raise Mismatch
 
 
+# For a form's documentation; no JSON value is a file.
+_FILE: Schema = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+upload = Converter("UploadFile", _upload, forms=lambda writer: ({"not": {}},) if writer.every_form else (_FILE,))
+
+
 if TYPE_CHECKING:
     Integer, String, Float, Bool, List, Dict = int, str, float, bool, list, dict
     Date, DateTime, Email, Money = datetime.date, datetime.datetime, str, Decimal
 else:
-    Integer = NamedType("Integer", int, scalars.integer)
-    String = NamedType("String", str, scalars.text)
-    Float = NamedType("Float", float, scalars.floating)
-    Bool = NamedType("Bool", bool, scalars.boolean)
-    List = NamedType("List", list, scalars.array, structured=True)
-    Dict = NamedType("Dict", dict, scalars.mapping, structured=True)
+    Integer = NamedType("Integer", int, scalars.integer, scalars.INTEGER)
+    String = NamedType("String", str, scalars.text, scalars.TEXT)
+    Float = NamedType("Float", float, scalars.floating, scalars.FLOAT)
+    Bool = NamedType("Bool", bool, scalars.boolean, scalars.BOOLEAN)
+    List = NamedType("List", list, scalars.array, ARRAY, structured=True)
+    Dict = NamedType("Dict", dict, scalars.mapping, OBJECT, structured=True)
     Date = TimeType("Date", datetime.date, "%Y-%m-%d", datetime.datetime.date)
     DateTime = TimeType("DateTime", datetime.datetime, "%Y-%m-%d %H:%M:%S", unchanged)
-    Email = NamedType("Email", str, _email)
-    Money = NamedType("Money", Decimal, _money)
-
-_CONVERTERS: dict[Any, Converter] = {
-    int: Converter("int", scalars.integer),
-    float: Converter("float", scalars.floating),
-    str: Converter("str", scalars.text),
-    bool: Converter("bool", scalars.boolean),
-    list: Converter("list", scalars.array, repeatable=True, structured=True),
-    tuple: Converter("tuple", lambda value: tuple(scalars.array(value)), repeatable=True, structured=True),
-    dict: Converter("dict", scalars.mapping, structured=True),
-    Decimal: Converter("Decimal", scalars.decimal),
-    UploadFile: Converter("UploadFile", _upload),
-    Any: AS_IT_CAME,
-    object: AS_IT_CAME,
-}
-
-
-# The record types that functions take, by type; they may refer to themselves and to each other.
-_RECORDS: dict[Any, Converter] = {}
-
-
-def register(hint: Any, convert: Callable[[Any], Any], name: str | None = None) -> None:
-    """Registers a converter for a hint. ``convert`` raises ValueError for what it does not take."""
-
-    def checked(value: Any) -> Any:
-        try:
-            return convert(value)
-        except Mismatch:
-            raise
-        except ValueError:
-            raise Mismatch from None
-
-    if hint in _CONVERTERS:
-        raise ValueError(f"{hint!r} has a converter already")
-    _CONVERTERS[hint] = Converter(name or str(getattr(hint, "__name__", hint)), checked)
-
-
-def converter(hint: Any) -> Converter:
-    """The converter of a hint. Raises TypeError for a hint that is no type at all."""
-    if isinstance(hint, NamedType):
-        return hint.converter
-    try:
-        found = _CONVERTERS.get(hint) or _RECORDS.get(hint)
-    except TypeError:  # not hashable, as Annotated with a list in it
-        found = None
-    return found or _record(hint) or compose(hint, converter)
-
-
-def _record(hint: Any) -> Converter | None:
-    record = Record.of(hint)
-    if record is None:
-        return None
-    before = dict(_RECORDS)
-    _RECORDS[hint] = record.converter
-    try:
-        record.compile(converter)
-    except BaseException:
-        # Records that were compiled on the way may refer to this one, which is not whole.
-        _RECORDS.clear()
-        _RECORDS.update(before)
-        raise
-    return record.converter
+    Email = NamedType("Email", str, _email, _EMAIL_FORMS)
+    Money = NamedType("Money", Decimal, _money, _MONEY_FORMS)

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from apizen import docstring
 from apizen.schema import scalars
-from apizen.schema.containers import Converter, Lookup, nullable
+from apizen.schema.conversion import Converter, Forms, Lookup, Schema, Writer, json_text, nullable
 from apizen.schema.scalars import Mismatch, Missing
 
 __all__ = ["Record"]
@@ -17,13 +18,17 @@ __all__ = ["Record"]
 
 class _Field(NamedTuple):
     """A field of a record: its name in documents, its name in Python, its hint, whether it must be there,
-    and whether its default is None, so that it takes null."""
+    and its default where it is a plain value: with None it takes null."""
 
     wire: str
     name: str
     hint: Any
     required: bool
-    nullable: bool = False
+    default: Any = msgspec.NODEFAULT
+
+    @property
+    def nullable(self) -> bool:
+        return self.default is None
 
 
 def _fields(hint: Any) -> list[_Field] | None:
@@ -33,15 +38,11 @@ def _fields(hint: Any) -> list[_Field] | None:
     if issubclass(hint, msgspec.Struct):
         if hint.__struct_config__.tag is not None or hint.__struct_config__.array_like:
             return None
-        return [
-            _Field(f.encode_name, f.name, f.type, f.required, f.default is None) for f in msgspec.structs.fields(hint)
-        ]
+        return [_Field(f.encode_name, f.name, f.type, f.required, f.default) for f in msgspec.structs.fields(hint)]
     if dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint, include_extras=True)
         return [
-            _Field(f.name, f.name, hints[f.name], _required(f), f.default is None)
-            for f in dataclasses.fields(hint)
-            if f.init
+            _Field(f.name, f.name, hints[f.name], _required(f), _default(f)) for f in dataclasses.fields(hint) if f.init
         ]
     if typing.is_typeddict(hint):
         hints = typing.get_type_hints(hint, include_extras=True)
@@ -52,6 +53,10 @@ def _fields(hint: Any) -> list[_Field] | None:
 
 def _required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return msgspec.NODEFAULT if field.default is dataclasses.MISSING else field.default
 
 
 def _bare(hint: Any) -> Any:
@@ -68,8 +73,9 @@ class Record:
     def __init__(self, record: type, fields: list[_Field]) -> None:
         self._record = record
         self._fields = fields
+        self._closed = issubclass(record, msgspec.Struct) and record.__struct_config__.forbid_unknown_fields
         self._parts: dict[str, tuple[_Field, Converter]] = {}
-        self.converter = Converter(record.__name__, self._convert, structured=True)
+        self.converter = Converter(record.__name__, self._convert, structured=True, forms=self._forms)
 
     @classmethod
     def of(cls, hint: Any) -> Record | None:
@@ -83,10 +89,45 @@ class Record:
             self._parts[field.wire] = (field, nullable(part) if field.nullable else part)
 
     def _convert(self, value: Any) -> Any:
-        return _build(self._record, scalars.mapping(value), self._parts)
+        return _build(self._record, scalars.mapping(value), self._parts, self._closed)
+
+    def _forms(self, writer: Writer) -> Forms:
+        reference = writer.reference(self._record, self._record.__name__, lambda: self._schema(writer))
+        return [reference, json_text(reference)]
+
+    def _schema(self, writer: Writer) -> Schema:
+        said = docstring.read(_docstring(self._record))
+        properties = {}
+        for wire, (field, part) in self._parts.items():
+            properties[wire] = writer.schema(part) | _told(field, said.parameters.get(field.name))
+        schema: Schema = {"type": "object", "properties": properties}
+        required = [wire for wire, (field, _) in self._parts.items() if field.required]
+        if required:
+            schema["required"] = required
+        if self._closed:
+            schema["additionalProperties"] = False
+        description = f"{said.summary}\n\n{said.description}".strip()
+        return {"description": description, **schema} if description else schema
 
 
-def _build(record: type, members: dict[str, Any], parts: dict[str, tuple[_Field, Converter]]) -> Any:
+def _docstring(record: type) -> str | None:
+    """Its own, unless it was written by dataclass, which repeats the signature."""
+    text = vars(record).get("__doc__")
+    return None if text is None or text.startswith(f"{record.__name__}(") else text
+
+
+def _told(field: _Field, description: str | None) -> Schema:
+    """What is said of a field, beside its type."""
+    told: Schema = {"description": description} if description else {}
+    if field.default is not msgspec.NODEFAULT:
+        try:
+            told["default"] = msgspec.to_builtins(field.default)
+        except TypeError:  # a value that JSON does not have
+            return told
+    return told
+
+
+def _build(record: type, members: dict[str, Any], parts: dict[str, tuple[_Field, Converter]], closed: bool) -> Any:
     values: dict[str, Any] = {}
     for wire, (field, part) in parts.items():
         if wire in members:
@@ -96,8 +137,7 @@ def _build(record: type, members: dict[str, Any], parts: dict[str, tuple[_Field,
                 raise mismatch.within(f".{wire}", part.name) from None
         elif field.required:
             raise Missing(f".{wire}", part.name)
-    config = getattr(record, "__struct_config__", None)
-    if config is not None and config.forbid_unknown_fields:
+    if closed:
         for unknown in members.keys() - parts.keys():
             raise Mismatch(f".{unknown}", "not a field")
     try:

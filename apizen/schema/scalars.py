@@ -1,24 +1,5 @@
-"""What each plain type takes, from text (query, form) and from JSON. No surprises: a value that means
-the type is taken, a value that could be made into it is not.
-
-A JSON string is read as text. ASCII blanks around numbers and bools are ignored.
-
-======= ============================================================== ================================
-hint    takes                                                          does not take
-======= ============================================================== ================================
-int     ``12`` ``" 12 "`` ``"+12"`` ``"-5"`` ``"007"``, up to 4300     ``12.2`` ``12.0`` ``"12.0"``
-        digits                                                         ``"1e3"`` ``"1_000"`` ``true``
-                                                                       ``""`` ``null``
-float   ``1.5`` ``12`` ``"1.5"`` ``"1e3"`` ``".5"``                    ``"nan"`` ``"inf"`` ``1e400``
-                                                                       ``true`` ``""`` ``"1_0"``
-str     text as it is, never stripped; a JSON number as its JSON text  ``true`` ``null`` ``[]`` ``{}``
-bool    ``true/false 1/0 yes/no on/off 是/否`` as text in any case,    ``""`` ``"2"`` ``"t"`` ``1``
-        JSON ``true`` and ``false``
-list    a JSON array, or its text; a repeated key                      text that is no JSON is 1021,
-dict    a JSON object, or its text                                     JSON of another shape is 1022
-tuple   a JSON array, or its text; a repeated key
-Decimal as float, and exact                                            as float
-======= ============================================================== ================================
+"""What each plain type takes, from text (query, form) and from JSON: `apizen.schema` has the table. No surprises: a
+value that means the type is taken, a value that could be made into it is not.
 
 >>> integer(' 12 '), floating('1e3'), text(12), boolean('是'), array('[1, 2]')
 (12, 1000.0, '12', True, [1, 2])
@@ -34,6 +15,11 @@ from typing import Any
 from apizen.schema.strict_json import InvalidDocument, decode, exact
 
 __all__ = [
+    "BOOLEAN",
+    "DECIMAL",
+    "FLOAT",
+    "INTEGER",
+    "TEXT",
     "Mismatch",
     "Missing",
     "NotJson",
@@ -45,6 +31,8 @@ __all__ = [
     "floating",
     "integer",
     "mapping",
+    "number_text",
+    "other_forms",
     "text",
 ]
 
@@ -78,8 +66,10 @@ class NotJson(Mismatch):
     """Text that should have been JSON."""
 
 
-_INTEGER = re.compile(r"[ \t\r\n]*[+-]?[0-9]+[ \t\r\n]*")
-_NUMBER = re.compile(r"[ \t\r\n]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t\r\n]*")
+_BLANKS = r"[ \t\r\n]*"
+_EXPONENT = "(?:[eE][+-]?[0-9]+)?"
+_INTEGER = re.compile(rf"{_BLANKS}[+-]?[0-9]+{_BLANKS}")
+_NUMBER = re.compile(rf"{_BLANKS}[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+){_EXPONENT}{_BLANKS}")
 _BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on", "是"), True),
     **dict.fromkeys(("false", "0", "no", "off", "否"), False),
@@ -173,3 +163,54 @@ def document(value: Any) -> Any:
         except InvalidDocument:
             raise NotJson from None
     return value
+
+
+# The forms of each type as JSON Schemas, the canonical one first. The schemas are shared: nobody may change them.
+
+
+def _any_case(word: str) -> str:
+    return "".join(
+        f"[{letter.upper()}{letter}]" if letter.isascii() and letter.isalpha() else letter for letter in word
+    )
+
+
+def _boolean_text(*wanted: bool) -> dict[str, Any]:
+    words = "|".join(_any_case(word) for word, value in _BOOLEANS.items() if value in wanted)
+    return number_text(f"(?:{words})")
+
+
+def number_text(pattern: str) -> dict[str, Any]:
+    """The schema of a text around which blanks are ignored."""
+    return {"type": "string", "pattern": f"^{_BLANKS}{pattern}{_BLANKS}$"}
+
+
+_NUMBER_TEXT = {"type": "string", "pattern": f"^{_NUMBER.pattern}$"}
+INTEGER = ({"type": "integer"}, {"type": "string", "pattern": f"^{_INTEGER.pattern}$"})
+FLOAT = ({"type": "number"}, _NUMBER_TEXT)
+# As text, which is how answers say it: most clients read a JSON number as a binary fraction.
+DECIMAL = (
+    {"type": "string", "format": "decimal", "pattern": r"^-?[0-9]+(?:\.[0-9]+)?$"},
+    {"type": "number"},
+    _NUMBER_TEXT,
+)
+TEXT = ({"type": "string"}, {"type": "number"})
+BOOLEAN = ({"type": "boolean"}, _boolean_text(True, False))
+
+
+def other_forms(choice: Any) -> list[dict[str, Any]]:
+    """The forms, beside its own, in which one value of a plain type is taken; none for a value of another type."""
+    if isinstance(choice, bool):
+        return [_boolean_text(choice)]
+    if isinstance(choice, int):
+        sign = "-" if choice < 0 else r"\+?" if choice else "[+-]?"
+        return [number_text(f"{sign}0*{abs(choice)}")]
+    if isinstance(choice, float):
+        return [_NUMBER_TEXT]
+    if isinstance(choice, str) and _NUMBER.fullmatch(choice):
+        number = float(choice)
+        return [{"const": value} for value in (_whole(choice), number) if repr(value) == choice]
+    return []
+
+
+def _whole(digits: str) -> int | None:
+    return int(digits) if _INTEGER.fullmatch(digits) and len(digits) < 1000 else None

@@ -14,8 +14,8 @@ import pytest
 from apizen.call_plan import CallPlan, SignatureError
 from apizen.exception import ApiException
 from apizen.schema import converter
-from apizen.schema import named as schema
-from apizen.schema.containers import Converter
+from apizen.schema import converters as schema
+from apizen.schema.conversion import Converter
 
 
 @dataclasses.dataclass

@@ -27,7 +27,7 @@ from apizen.schema import (
     converter,
     register,
 )
-from apizen.schema import named as schema
+from apizen.schema import converters as schema
 
 AVATAR = UploadFile("a.png", "image/png", b"\x89PNG")
 
