@@ -93,13 +93,19 @@ def test_table_of_a_quiet_server(busy):
 
 
 def test_live_table_until_interrupted(busy):
+    # A program that a shell began in the background inherits that Ctrl-C is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def interrupt() -> None:
         until(lambda: busy.scrapes >= 3)
         os.kill(os.getpid(), signal.SIGINT)
 
     interrupter = threading.Thread(target=interrupt)
     interrupter.start()
-    found = run("--port", str(busy.port))
+    try:
+        found = run("--port", str(busy.port))
+    finally:
+        signal.signal(signal.SIGINT, before)
     interrupter.join(10)
     assert found.exit_code == 0, found.output
     assert [row[1] for row in rows_of(found.output)] == ["method", "math.add", "matrix.api.set-user"]
