@@ -382,14 +382,17 @@ def test_entry_raw(given, raw):
 KEYS = "enable, func, max_body, method, methods, raw, run, timeout"
 
 
+METHOD = classmethod(one)
+
+
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
         (5, "its entry must be a dict, not 5"),
-        (one, f"its entry must be a dict, not {one!r}"),
+        pytest.param(one, f"its entry must be a dict, not {one!r}", id="a function"),
         ({}, "func must be a function, not None"),
         ({"func": "one"}, "func must be a function, not 'one'"),
-        ({"func": classmethod(one)}, f"func must be a function, not {classmethod(one)!r}"),
+        pytest.param({"func": METHOD}, f"func must be a function, not {METHOD!r}", id="a classmethod"),
         ({"func": one, "enabel": True}, "unknown key 'enabel' in its entry, did you mean 'enable'?"),
         (
             {"func": one, "xyz": 1},

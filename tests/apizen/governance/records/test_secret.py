@@ -59,7 +59,9 @@ def test_processes_at_once_end_with_one_key(data: Path, tmp_path: Path) -> None:
 FERNET = Fernet.generate_key().decode()
 
 
-@pytest.mark.parametrize("secret_key", [FERNET, "correct horse battery staple", "密码", "x", "\udcff"])
+@pytest.mark.parametrize(
+    "secret_key", [pytest.param(FERNET, id="a made one"), "correct horse battery staple", "密码", "x", "\udcff"]
+)
 def test_the_setting_is_the_key_on_every_machine(secret_key: str, tmp_path: Path) -> None:
     token = SecretKey(secret_key, tmp_path / "here").encrypt("helloworld")
     assert SecretKey(secret_key, tmp_path / "there").decrypt(token) == "helloworld"
