@@ -1,4 +1,4 @@
-"""For all tests: no secret of an app may be found in what was logged, when they are done."""
+"""For all tests: who gets a second chance, and that no secret of an app is found in what was logged."""
 
 from __future__ import annotations
 
@@ -22,10 +22,17 @@ class _Texts(logging.Handler):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares the processor with browsers, screens and other processes gets a second chance."""
+    """Runs a test again where it failed and is marked `second_chance`: one by one, each with its reason."""
     for item in items:
-        if {"e2e", "screenshare"} & set(item.path.parts):
-            item.add_marker(pytest.mark.flaky(reruns=1))
+        for owner, mark in item.iter_markers_with_node("second_chance"):
+            if owner is not item:
+                raise pytest.UsageError(f"{item.nodeid}: a second chance is for a single test")
+            if mark.kwargs or len(mark.args) != 1 or not str(mark.args[0]).strip():
+                raise pytest.UsageError(f"{item.nodeid}: a second chance needs its reason")
+            if item.config.pluginmanager.hasplugin("rerunfailures"):
+                item.add_marker(pytest.mark.flaky(reruns=1))
+        if item.get_closest_marker("flaky") and not item.get_closest_marker("second_chance"):
+            raise pytest.UsageError(f"{item.nodeid}: a test runs again where it is marked second_chance")
 
 
 @pytest.fixture(scope="session", autouse=True)
