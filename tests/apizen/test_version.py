@@ -514,7 +514,7 @@ def test_many_methods_are_registered_in_no_time(tmp_path, monkeypatch):
     sys.modules["many"] = module
     read = []
     monkeypatch.setattr(inspect, "getsourcelines", read.append)  # what would take longest, many times over
-    started = time.perf_counter()
+    started = time.thread_time()
     try:
         specification.loader.exec_module(module)
         catalogue = module.registry.catalogue()
@@ -522,7 +522,7 @@ def test_many_methods_are_registered_in_no_time(tmp_path, monkeypatch):
         del sys.modules["many"]
     assert len(catalogue.methods["1.3"]) == 200
     assert read == []
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 class OfAnotherModule:

@@ -141,9 +141,9 @@ def test_masked_leaves_what_names_no_secret(first, second):
     ],
 )
 def test_masked_takes_linear_time(text):
-    started = time.perf_counter()
+    started = time.thread_time()
     masked("token=x " + text)
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 LONG = [
@@ -160,10 +160,10 @@ def test_masked_takes_eight_times_as_long_for_eight_times_as_much(part, size):
         text = "token=x " + part * (characters // len(part))
         best = math.inf
         for _ in range(3):
-            started = time.process_time()
+            started = time.thread_time()
             masked(text)
             is_secret(text)
-            best = min(best, time.process_time() - started)
+            best = min(best, time.thread_time() - started)
         return best
 
     assert seconds(size) < 3 * 8 * max(seconds(size // 8), 0.001)  # 64 times as long if it were quadratic
@@ -253,11 +253,11 @@ def test_masked_path(path, shown):
 
 
 def test_masked_sent_takes_little_time():
-    started = time.perf_counter()
+    started = time.thread_time()
     masked_sent("%25" * 30_000)
     masked_path("a://b:" * 20_000)
     masked_path("@" * 60_000)
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_masked_formatter_masks_message_and_traceback():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -34,6 +36,7 @@ from apizen.settings import SettingsError
 from tests.process import ROOT, environment
 from tests.services import new_database
 from tests.support import until
+from tests.worst import seconds_of
 
 PAST = datetime.now(UTC) - timedelta(hours=1)
 FUTURE = datetime.now(UTC) + timedelta(hours=1)
@@ -148,10 +151,9 @@ def test_a_change_is_noticed_within_two_seconds(monkeypatch: pytest.MonkeyPatch,
     with closing(Database.open("", data)) as database:
         records = loaded("", data)
         with watching(records):
-            started = time.monotonic()
             database.set_maintenance("")
             assert until(lambda: records.maintenance is not None)
-    assert time.monotonic() - started < 4  # two, where the machine is not busy
+    assert live_module._LOOK_SECONDS <= 1  # and a look must not last a second
 
 
 def test_a_database_that_appears_later(data: Path) -> None:
@@ -547,26 +549,29 @@ def test_a_ban_ends_without_a_change(database: Database, url: str, data: Path) -
     assert until(lambda: records.ban_of("192.0.2.7") is None)
 
 
-def test_ten_thousand_bans_are_looked_up_quickly() -> None:
+def test_ten_thousand_bans_are_looked_up_about_as_quickly_as_ten() -> None:
     chance = random.Random(4)
-    bans = [
-        Ban(f"{number >> 8 & 255}.{number & 255}.{chance.randrange(256)}.7/32", None, "") for number in range(9_000)
-    ]
-    bans += [Ban(f"2001:db8:{number:x}::/48", FUTURE, "") for number in range(1_000)]
-    records = LiveRecords("", "nowhere")
-    records._snapshot = records._snapshot._replace(bans=BanIndex(bans))
-    addresses = [f"{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(256)}.7" for _ in range(10_000)]
-    started = time.process_time()
-    for address in addresses:
-        records.ban_of(address)
-    assert (time.process_time() - started) / len(addresses) < 50e-6  # 3 µs; 0.1 µs for one that is remembered
+
+    def lookups_among(count: int) -> float:
+        bans = [Ban(f"{n >> 8 & 255}.{n & 255}.{chance.randrange(256)}.7/32", None, "") for n in range(count * 9 // 10)]
+        bans += [Ban(f"2001:db8:{n:x}::/48", FUTURE, "") for n in range(count // 10)]
+        records = LiveRecords("", "nowhere")
+        records._snapshot = records._snapshot._replace(bans=BanIndex(bans))
+        addresses = (f"{chance.randrange(256)}.{chance.randrange(256)}.{n & 255}.7" for n in itertools.count())
+        return seconds_of(lambda: [records.ban_of(next(addresses)) for _ in range(1000)])
+
+    assert lookups_among(10_000) < 10 * lookups_among(10)
 
 
 def test_a_look_without_a_change_costs_next_to_nothing(database: Database, url: str, data: Path) -> None:
     reader = Reader(url, data, "")
     assert reader.read() is not None
-    started = time.process_time()
-    for _ in range(100):
-        assert reader.read() is None
-    assert time.process_time() - started < 1  # about 0.01 for the file, 0.03 for PostgreSQL
+    look = seconds_of(lambda: [reader.read() for _ in range(10)]) / 10
+    assert reader.read() is None
+
+    def change_and_read() -> None:
+        database.set_maintenance(uuid.uuid4().hex)
+        assert reader.read() is not None
+
+    assert look < seconds_of(change_and_read) / 2
     reader.close()

@@ -32,6 +32,7 @@ from apizen.governance.stores.file import FileCounters
 from apizen.governance.stores.redis import _LOCK, RedisCounters
 from tests.apizen.governance.stores.real import NAMES, store_of
 from tests.services import redis
+from tests.worst import seconds_of
 
 ROOT = Path(__file__).parents[3]
 MINUTE = limits.parse("3/minute")
@@ -313,14 +314,16 @@ def test_locks_full_the_first_to_end_makes_room(tmp_path, monkeypatch):
         assert set(counters.locks()) == {"0"}
 
 
-def test_memory_hit_is_quick():
-    counters, limit = MemoryCounters(), limits.parse("1000000/minute")
+def test_memory_hit_costs_as_much_after_a_hundred_thousand():
+    limit = limits.parse("1000000/minute")
+
+    def thousand_of(counters):
+        return seconds_of(lambda: [counters.hit(limit, "a") for _ in range(1000)])
+
+    full = MemoryCounters()
     for _ in range(100_000):
-        counters.hit(limit, "a")
-    start = time.perf_counter()
-    for _ in range(10_000):
-        counters.hit(limit, "a")
-    assert (time.perf_counter() - start) / 10_000 < 60e-6
+        full.hit(limit, "a")
+    assert thousand_of(full) < 5 * thousand_of(MemoryCounters())
 
 
 # Claims in their file, of one process and of several
@@ -573,7 +576,8 @@ sys.stdin.read()
 """
 
 
-def test_file_that_another_process_keeps_locked(tmp_path):
+def test_file_that_another_process_keeps_locked(tmp_path, monkeypatch):
+    monkeypatch.setattr("apizen.governance.stores.shared_file._SECONDS_OF_WAITING", 0.5)
     path = tmp_path / "counters"
     counters = FileCounters(path)
     assert counters.claim("a", 600)
@@ -583,12 +587,12 @@ def test_file_that_another_process_keeps_locked(tmp_path):
         start = time.monotonic()
         with pytest.raises(CountersError, match="another process keeps it locked"):
             counters.claim("a", 600)
-        assert 0.04 < time.monotonic() - start < 5
+        assert time.monotonic() - start > 0.4
         start = time.monotonic()
         for question in (lambda: counters.hit(MINUTE, "a"), counters.locks, lambda: counters.claim("a", 600)) * 20:
             with pytest.raises(CountersError, match="another process keeps it locked"):
                 question()
-        assert time.monotonic() - start < 2.5  # not 50 ms each
+        assert time.monotonic() - start < 15  # not half a second each
     finally:
         process.communicate()
     assert not counters.claim("a", 600)
@@ -630,10 +634,8 @@ def test_file_killed_process_leaves_no_lock_and_whole_windows(tmp_path, monkeypa
             time.sleep(0.05)
             process.send_signal(signal.SIGKILL)
             process.wait()
-            start = time.monotonic()
             assert not counters.hit(limits.parse("100/hour"), "a").allowed
             assert not counters.claim("a", 600)
-            assert time.monotonic() - start < 5
     finally:
         for process in processes:
             process.kill()
@@ -736,7 +738,9 @@ async def answers(counters, key="a"):
     return True
 
 
-def test_redis_concurrent_calls():
+def test_redis_concurrent_calls(monkeypatch):
+    monkeypatch.setattr("apizen.governance.stores.redis._SECONDS_OF_WAITING", 30.0)
+
     async def run():
         counters, other = RedisCounters(server.url), RedisCounters(server.url)
         hits = await asyncio.gather(*(each.hit(limits.parse("100/hour"), "a") for each in (counters, other) * 150))
@@ -762,7 +766,7 @@ def test_redis_killed_and_back():
             with pytest.raises(CountersError):
                 await question()
         assert await asyncio.gather(*(answers(counters) for _ in range(1000))) == [False] * 1000
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 60  # not a second each
         server.start()
         deadline = time.monotonic() + 20
         while not await answers(counters):
@@ -781,6 +785,10 @@ def test_redis_killed_and_back():
 
 
 def test_redis_stuck():
+    async def not_asked(counters):
+        with pytest.raises(CountersError, match=r"^Redis failed a moment ago$"):
+            await counters.locks()
+
     async def run():
         counters = RedisCounters(server.url)
         assert await answers(counters)
@@ -788,16 +796,13 @@ def test_redis_stuck():
         try:
             start = time.monotonic()
             assert not any(await asyncio.gather(*(answers(counters) for _ in range(100))))
-            assert 0.9 < time.monotonic() - start < 5
-            start = time.monotonic()
-            assert not await answers(counters)
-            assert time.monotonic() - start < 0.5
-            await asyncio.sleep(1.1)
+            assert 0.9 < time.monotonic() - start < 60  # not a second each
+            counters._rests_until = time.monotonic() + 60
+            await not_asked(counters)
+            counters._rests_until = 1.0  # it has rested
             trying = asyncio.create_task(answers(counters))
             await asyncio.sleep(0)
-            start = time.monotonic()
-            assert not any([await answers(counters) for _ in range(100)])
-            assert time.monotonic() - start < 0.9
+            await not_asked(counters)
             trying.cancel()
             await asyncio.wait([trying])
         finally:

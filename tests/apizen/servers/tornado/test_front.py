@@ -370,11 +370,17 @@ def test_too_large_body_is_answered_to_a_client_that_sends_all_of_it_first(
     connection.close()
 
 
-def test_too_large_body_is_answered_before_it_is_sent(server: RunningServer) -> None:
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that is on its way is read for a minute."""
+    monkeypatch.setattr("apizen.servers.tornado.front._LINGER_SECONDS", 60.0)
+
+
+def test_too_large_body_is_answered_before_it_is_sent(server: RunningServer, patient: None) -> None:
     started = time.monotonic()
-    received = server.raw(POST + b"Expect: 100-continue\r\nContent-Length: 999999999999\r\n\r\n", 10)
+    received = server.raw(POST + b"Expect: 100-continue\r\nContent-Length: 999999999999\r\n\r\n", 30)
     assert received.startswith(b"HTTP/1.1 413 ")
-    assert time.monotonic() - started < 4  # a body that is on its way is read for 5 s
+    assert time.monotonic() - started < 30
 
 
 def test_body_at_the_limit_is_read(server: RunningServer) -> None:
@@ -394,11 +400,11 @@ def test_a_request_has_one_answer(server: RunningServer, request_bytes: bytes) -
     assert len(codes(server.raw(request_bytes))) == 1
 
 
-def test_refused_connection_is_closed(server: RunningServer) -> None:
+def test_refused_connection_is_closed(server: RunningServer, patient: None) -> None:
     for request in (MALFORMED["no host"], POST + b"Content-Length: 200000\r\n\r\n" + b"x" * 200_000):
         started = time.monotonic()
-        assert b"Connection: close" in server.raw(request, 10)
-        assert time.monotonic() - started < 4  # a body that is on its way is read for 5 s
+        assert b"Connection: close" in server.raw(request, 30)
+        assert time.monotonic() - started < 30
 
 
 def test_expect_continue(server: RunningServer) -> None:
@@ -415,10 +421,10 @@ def test_expect_continue(server: RunningServer) -> None:
 def test_a_long_boundary_is_not_looked_for(server: RunningServer) -> None:
     def seconds(boundary: str, code: int) -> float:
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        started = time.perf_counter()
+        started = time.process_time()  # the server is a thread of this process
         answer = server.send("POST", "/nothing", b"-" * MAX_BODY, headers)
         assert answer.meta[0] == code
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     short = min(seconds("a" + "-" * 69, 1035) for _ in range(3))
     assert min(seconds("a" + "-" * 150, 1024) for _ in range(3)) < 8 * short

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 
 import pytest
 
 from apizen.servers.tornado.multipart import parse_multipart
+from tests.worst import seconds_of
 
 
 def part(parameters: bytes = b"", boundary: bytes = b"x") -> bytes:
@@ -15,15 +15,11 @@ def part(parameters: bytes = b"", boundary: bytes = b"x") -> bytes:
 
 
 def seconds(body: bytes, boundary: str) -> float:
-    """The shortest time of some."""
-
-    def once() -> float:
-        started = time.perf_counter()
+    def parse() -> None:
         with suppress(ValueError):
             parse_multipart(body, boundary)
-        return time.perf_counter() - started
 
-    return min(once() for _ in range(5))
+    return seconds_of(parse)
 
 
 @pytest.mark.parametrize("boundary", ["b" * 70, "-" * 70, "'()+_,-./:=? x", "数".encode().decode("latin-1")])
