@@ -15,7 +15,7 @@ import click
 
 from apizen.commands.command import Group, MakeApp, takes
 from apizen.commands.console import TEXT, Parsed, answer, as_json, opened
-from apizen.governance.address import network_of
+from apizen.governance.address import parse_network
 from apizen.governance.records.models import Ban
 from apizen.settings import Settings
 
@@ -46,7 +46,7 @@ def _until(text: str) -> datetime:
 
 
 def _network(text: str) -> str:
-    return str(network_of(text))
+    return str(parse_network(text))
 
 
 def _written(time: datetime) -> str:

@@ -23,7 +23,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from apizen.governance.stores.counters import Counters, CountersError, Outcome, begun, caller_of, outcome_of
+from apizen.governance.address import caller_of
+from apizen.governance.stores.counters import Counters, CountersError, Outcome, begun, outcome_of
 from apizen.throttled_log import ThrottledLog
 
 __all__ = ["FamiliarApps"]

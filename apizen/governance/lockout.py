@@ -22,6 +22,7 @@ from functools import lru_cache
 from limits import RateLimitItem
 
 from apizen.exception import ApiException, ApiSysExceptions
+from apizen.governance.address import caller_of, network_of
 from apizen.governance.limit import parse_rate
 from apizen.governance.stores.counters import (
     Counters,
@@ -31,8 +32,6 @@ from apizen.governance.stores.counters import (
     Group,
     Outcome,
     begun,
-    caller_of,
-    network_of,
     outcome_of,
 )
 from apizen.throttled_log import ThrottledLog

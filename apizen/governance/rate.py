@@ -27,6 +27,7 @@ from apizen.call import Call
 from apizen.call_plan import CallPlan
 from apizen.entry import Entry, Key
 from apizen.exception import ApiException, ApiSysExceptions
+from apizen.governance.address import caller_of, network_of
 from apizen.governance.limit import parse_rate
 from apizen.governance.signature_guard import AUTH
 from apizen.governance.stores.counters import (
@@ -37,8 +38,6 @@ from apizen.governance.stores.counters import (
     Group,
     Hit,
     Outcome,
-    caller_of,
-    network_of,
 )
 from apizen.guard import Guard
 from apizen.throttled_log import ThrottledLog

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from apizen.governance.address import network_of
+from apizen.governance.address import parse_network
 from apizen.governance.error import RecordError
 from apizen.governance.records import tables
 from apizen.governance.records.database import Database
@@ -33,7 +33,7 @@ class Bans:
 
     def add(self, network: str, until: datetime | None = None, reason: str = "") -> Ban:
         """Bans an address or a network, instead of an earlier ban of the same. Raises ValueError for no network."""
-        ban = Ban(str(network_of(network)), until, reason)
+        ban = Ban(str(parse_network(network)), until, reason)
         with self._database.writing() as connection:
             _clean(connection)
             connection.execute(_table.delete().where(_table.c.network == ban.network))
@@ -49,7 +49,7 @@ class Bans:
 
     def remove(self, network: str) -> Ban:
         """Ends a ban. Raises `RecordError` where there is none, ValueError for no network."""
-        name = str(network_of(network))
+        name = str(parse_network(network))
         with self._database.writing() as connection:
             _clean(connection)
             row = connection.execute(sa.select(_table).where(_table.c.network == name)).one_or_none()

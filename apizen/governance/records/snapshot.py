@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from apizen.governance.address import parse_address
 from apizen.governance.error import DatabaseError, GovernanceError, LostDatabaseError, SecretError
 from apizen.governance.records.folder import database_file, exists
 from apizen.governance.records.models import App, Ban
@@ -46,11 +47,9 @@ class BanIndex:
         self.over = lru_cache(_REMEMBERED_ADDRESSES)(self._over)
 
     def _over(self, text: str) -> tuple[Ban, ...]:
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:  # the peer of a Unix socket
+        address = parse_address(text)
+        if address is None:
             return ()
-        address = getattr(address, "ipv4_mapped", None) or address
         number = int(address)
         levels = self._levels[address.version].items()
         return tuple(networks[number >> shift] for shift, networks in levels if number >> shift in networks)

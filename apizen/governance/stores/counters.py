@@ -12,13 +12,11 @@ Decision(allowed=True, remaining=99, reset=60.0)
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from enum import IntEnum
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
@@ -43,8 +41,6 @@ __all__ = [
     "MemoryCounters",
     "Outcome",
     "begun",
-    "caller_of",
-    "network_of",
     "outcome_of",
     "places_of",
 ]
@@ -171,35 +167,6 @@ def begun(counters: Counters, work: Coroutine[Any, Any, T]) -> Outcome[T]:
 async def outcome_of(outcome: Outcome[T]) -> T:
     """What a store answers."""
     return await outcome if isinstance(outcome, Awaitable) else outcome
-
-
-@lru_cache(maxsize=4096)
-def caller_of(address: str) -> str:
-    """What an address counts as: an IPv6 network of 64 bits is one caller, who has all of its addresses.
-
-    >>> caller_of('192.0.2.7'), caller_of('2001:db8::a:b:c:d')
-    ('192.0.2.7', '2001:db8::/64')
-    """
-    if ":" not in address:
-        return address
-    try:
-        found = ipaddress.IPv6Address(address.partition("%")[0])
-    except ValueError:
-        return address
-    return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
-
-
-@lru_cache(maxsize=4096)
-def network_of(caller: str) -> str:
-    """The wider network of a caller: of IPv4 24 bits, of IPv6 48. What is no address is its own.
-
-    >>> network_of('192.0.2.7'), network_of('2001:db8:1:2::/64'), network_of('unknown')
-    ('192.0.2.0/24', '2001:db8:1::/48', 'unknown')
-    """
-    try:
-        return str(ipaddress.ip_network((caller.partition("/")[0], 48 if ":" in caller else 24), strict=False))
-    except ValueError:
-        return caller
 
 
 class _Windows:

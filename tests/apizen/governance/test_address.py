@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apizen.governance.address import CallerAddress, Networks
+from apizen.governance.address import CallerAddress, Networks, caller_of, network_of
 from apizen.request import Request
 
 
@@ -72,3 +72,36 @@ def test_caller(peer: str, forwarded: str | None, caller: str) -> None:
 def test_nobody_is_trusted_by_default() -> None:
     request = Request("GET", "", {"X-Forwarded-For": "203.0.113.9"}, peer="127.0.0.1")
     assert CallerAddress(Networks.of([])).of(request) == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("address", "caller"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8:0:0:ffff::", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("/run/socket:1", "/run/socket:1"),
+        ("", ""),
+    ],
+)
+def test_caller_of(address: str, caller: str) -> None:
+    assert caller_of(address) == caller
+
+
+@pytest.mark.parametrize(
+    ("caller", "network"),
+    [
+        ("192.0.2.7", "192.0.2.0/24"),
+        ("192.0.2.0", "192.0.2.0/24"),
+        ("2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("fe80::/64", "fe80::/48"),
+        ("/run/socket:1", "/run/socket:1"),
+        ("no address", "no address"),
+        ("", ""),
+    ],
+)
+def test_network_of(caller: str, network: str) -> None:
+    assert network_of(caller) == network

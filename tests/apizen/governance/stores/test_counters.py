@@ -23,8 +23,6 @@ from apizen.governance.stores.counters import (
     Group,
     MemoryCounters,
     begun,
-    caller_of,
-    network_of,
     outcome_of,
     places_of,
 )
@@ -929,39 +927,6 @@ def test_redis_url(url):
 
 
 # Helpers
-
-
-@pytest.mark.parametrize(
-    ("address", "caller"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8::1", "2001:db8::/64"),
-        ("2001:db8:0:0:ffff::", "2001:db8::/64"),
-        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("/run/socket:1", "/run/socket:1"),
-        ("", ""),
-    ],
-)
-def test_caller_of(address, caller):
-    assert caller_of(address) == caller
-
-
-@pytest.mark.parametrize(
-    ("caller", "network"),
-    [
-        ("192.0.2.7", "192.0.2.0/24"),
-        ("192.0.2.0", "192.0.2.0/24"),
-        ("2001:db8:1:2::/64", "2001:db8:1::/48"),
-        ("fe80::/64", "fe80::/48"),
-        ("/run/socket:1", "/run/socket:1"),
-        ("no address", "no address"),
-        ("", ""),
-    ],
-)
-def test_network_of(caller, network):
-    assert network_of(caller) == network
 
 
 def test_begun_store_that_waits_without_saying_so():
