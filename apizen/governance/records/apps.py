@@ -48,7 +48,7 @@ class Apps:
         """A new app. Raises `RecordError` where the name is taken, `SecretError` where the key is the wrong one."""
         secret = secrets.token_hex(16)
         networks = addresses or Networks.of([])
-        with self._database.writing() as connection:
+        with self._database.writing([_table]) as connection:
             if connection.execute(sa.select(_table.c.name).where(_table.c.name == name)).first() is not None:
                 raise RecordError(f"there is an app {name!r} already")
             self._check_key(connection)
@@ -69,7 +69,7 @@ class Apps:
 
     def enable(self, name: str, enabled: bool) -> App:
         """Lets an app call, or no longer. Raises `RecordError`."""
-        with self._database.writing() as connection:
+        with self._database.writing([_table]) as connection:
             app = _find(connection, name)
             connection.execute(_table.update().where(_table.c.name == name).values(enabled=enabled))
         return app._replace(enabled=enabled)
@@ -80,7 +80,7 @@ class Apps:
         That needs no key that decrypts the old one: it is the way out where the key is lost.
         """
         secret = secrets.token_hex(16)
-        with self._database.writing() as connection:
+        with self._database.writing([_table]) as connection:
             app = _find(connection, name)
             values = {"secret": self._key.encrypt(secret)}
             connection.execute(_table.update().where(_table.c.name == name).values(values))

@@ -34,7 +34,7 @@ class Bans:
     def add(self, network: str, until: datetime | None = None, reason: str = "") -> Ban:
         """Bans an address or a network, instead of an earlier ban of the same. Raises ValueError for no network."""
         ban = Ban(str(parse_network(network)), until, reason)
-        with self._database.writing() as connection:
+        with self._database.writing([_table]) as connection:
             _clean(connection)
             connection.execute(_table.delete().where(_table.c.network == ban.network))
             connection.execute(_table.insert().values(ban._asdict()))
@@ -50,7 +50,7 @@ class Bans:
     def remove(self, network: str) -> Ban:
         """Ends a ban. Raises `RecordError` where there is none, ValueError for no network."""
         name = str(parse_network(network))
-        with self._database.writing() as connection:
+        with self._database.writing([_table]) as connection:
             _clean(connection)
             row = connection.execute(sa.select(_table).where(_table.c.network == name)).one_or_none()
             if row is None:

@@ -11,9 +11,10 @@ Opening it brings its schema up to date; several processes may do so at once.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,12 +39,15 @@ _POSTGRESQL = {"connect_timeout": 5, "tcp_user_timeout": 5000}
 class State(NamedTuple):
     """The revision grows with every change. ``maintenance`` is None, or on with a message that may be empty.
 
-    ``lineage`` is the same in a database and in its copies, and another one in every other database.
+    ``lineage`` is the same in a database and in its copies, and another one in every other database. The stamps are
+    other ones after each change of an app, or of a ban.
     """
 
     revision: int
     maintenance: str | None
     lineage: int
+    app_stamp: int
+    ban_stamp: int
 
 
 class Database:
@@ -85,25 +89,29 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """A transaction that changes something. One at a time: others wait until it has ended."""
+    def writing(self, changes: Collection[sa.Table] = tuple(tables.STAMPS)) -> Iterator[sa.Connection]:
+        """A transaction that changes something. One at a time: others wait until it has ended.
+
+        ``changes`` are those tables that it changes of the ones that servers keep in memory: they read these again.
+        """
+        stamps = {tables.STAMPS[table].name: secrets.randbits(63) for table in changes}
         with self._explained(), self._transaction() as connection:
             # First, since it locks the row: whoever looks whether a name is free is alone.
-            connection.execute(tables.state.update().values(revision=tables.state.c.revision + 1))
+            connection.execute(tables.state.update().values(revision=tables.state.c.revision + 1, **stamps))
             yield connection
 
     def state(self) -> State:
         """One row, cheap enough to be read every second."""
         with self.reading() as connection:
-            columns = tables.state.c
-            row = connection.execute(sa.select(columns.revision, columns.maintenance, columns.lineage)).one_or_none()
+            columns = [tables.state.c[name] for name in State._fields]
+            row = connection.execute(sa.select(*columns)).one_or_none()
         if row is None:
             raise LostDatabaseError(f"{self.name} has lost its state")
         return State(*row)
 
     def set_maintenance(self, message: str | None) -> None:
         """Begins maintenance with a message for callers, or ends it with None."""
-        with self.writing() as connection:
+        with self.writing(changes=()) as connection:  # servers look at the state in any case
             connection.execute(tables.state.update().values(maintenance=message))
 
     @contextmanager

@@ -112,7 +112,6 @@ class LiveRecords:
             self._complaints.warning("the apps and bans can't be read: %s", error)
             return False
         self.lost = False
-        if snapshot is not None:
-            self._snapshot = snapshot
-            self.known = True
+        self._snapshot = snapshot
+        self.known = True
         return True

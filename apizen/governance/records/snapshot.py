@@ -86,21 +86,23 @@ class Reader:
         self._database: Database | None = None
         self._path: Path | None = None
         self._file: tuple[int, int] | None = None
-        self._revision: int | None = None
+        # What was read last, and the state before it; None where all must be read.
+        self._state: State | None = None
+        self._snapshot = NOTHING
         self._secrets = _Secrets()
-        # One more than the revision that was read last, here and in any process of the same parent; 0 for none.
-        # Then the lineage of that database. In memory that they share: a worker that is started again must know
-        # what others have seen.
-        self._seen_here = 0
-        self._seen = memoryview(mmap.mmap(-1, 16)).cast("q")
+        # One more than the revision that was read last in any process of the same parent, 0 for none; the lineage of
+        # that database; and what calls are checked against in it, which is told here, too. In memory that they share:
+        # a worker that is started again must know what others have seen.
+        self._seen = memoryview(mmap.mmap(-1, 24)).cast("q")
+        self._checked_against = 0
 
     @property
     def outdated(self) -> bool:
-        """Whether another process has read something else since this one read."""
-        return self._seen[0] != self._seen_here
+        """Whether another process has read other apps, bans or maintenance since this one read."""
+        return self._seen[2] != self._checked_against
 
-    def read(self) -> Snapshot | None:
-        """What is there now; None where nothing has changed since. Raises `GovernanceError`."""
+    def read(self) -> Snapshot:
+        """What is there now; what has not changed is not read again. Raises `GovernanceError`."""
         try:
             return self._read()
         except GovernanceError as error:
@@ -109,22 +111,25 @@ class Reader:
                 raise DatabaseError(str(error)) from error  # nothing was read that it could lack
             raise
 
-    def _read(self) -> Snapshot | None:
+    def _read(self) -> Snapshot:
         seen = self._seen[0]  # before the rest: meanwhile another process may see what is newer
         database = self._open()
         if database is None:
             return NOTHING
         state = database.state()
         self._compare(database, state, seen)
-        if state.revision == self._revision and not self._secrets.helped_by(self._key()):
-            return None
-        snapshot = self._snapshot(database, state.maintenance)
-        # Read before the rest: what changes meanwhile has a revision of its own, and is found next time.
-        self._revision = state.revision
-        self._seen_here = state.revision + 1
+        self._snapshot = self._updated(database, state)
+        # Read before the rest: what changes meanwhile has a stamp of its own, and is found next time.
+        self._state = state
+        self._tell(state)
+        return self._snapshot
+
+    def _tell(self, state: State) -> None:
+        """Tells all processes what was read."""
+        self._checked_against = hash((state.app_stamp, state.ban_stamp, state.maintenance))
         self._seen[1] = state.lineage
-        self._seen[0] = max(self._seen[0], self._seen_here)
-        return snapshot
+        if state.revision + 1 >= self._seen[0]:
+            self._seen[0], self._seen[2] = state.revision + 1, self._checked_against
 
     def _compare(self, database: Database, state: State, seen: int) -> None:
         """Whether what was seen before is in a database that has this state."""
@@ -134,8 +139,8 @@ class Reader:
             raise LostDatabaseError(f"{database.name} is at revision {state.revision}, and {seen - 1} was read before")
 
     def close(self) -> None:
-        """Closes the database; the next `read` opens it again, and gives what is there."""
-        self._revision = None
+        """Closes the database; the next `read` opens it again, and reads all that is there."""
+        self._state = None
         if self._database is not None:
             self._database.close()
             self._database = None
@@ -162,15 +167,29 @@ class Reader:
 
         return SecretKey(self._secret_key, self._data)  # made anew: its file may be another one now
 
-    def _snapshot(self, database: Database, maintenance: str | None) -> Snapshot:
-        from apizen.governance.records.apps import Apps
-        from apizen.governance.records.bans import Bans
+    def _updated(self, database: Database, state: State) -> Snapshot:
+        """The snapshot of a state: of the last one all that has not changed since."""
+        last, key = self._state, self._key()
+        snapshot = self._snapshot._replace(maintenance=state.maintenance)
+        if last is None or state.app_stamp != last.app_stamp or self._secrets.helped_by(key):
+            snapshot = self._with_apps(snapshot, database, key)
+        if last is None or state.ban_stamp != last.ban_stamp:
+            snapshot = _with_bans(snapshot, database)
+        return snapshot
 
-        key = self._key()
+    def _with_apps(self, snapshot: Snapshot, database: Database, key: SecretKey) -> Snapshot:
+        from apizen.governance.records.apps import Apps
+
         apps, unreadable = self._secrets.unseal(Apps(database, key).sealed(), key)
-        bans = Bans(database).all()
         keys = frozenset(app.app_key for app in unreadable if app.enabled)
-        return Snapshot({app.app_key: app for app in apps}, keys, BanIndex(bans) if bans else None, maintenance)
+        return snapshot._replace(apps={app.app_key: app for app in apps}, unreadable=keys)
+
+
+def _with_bans(snapshot: Snapshot, database: Database) -> Snapshot:
+    from apizen.governance.records.bans import Bans
+
+    bans = Bans(database).all()
+    return snapshot._replace(bans=BanIndex(bans) if bans else None)
 
 
 class _Secrets:

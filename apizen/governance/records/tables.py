@@ -1,4 +1,8 @@
-"""The tables. A change here needs a revision in ``migrations/versions``, and its number in `SCHEMA`."""
+"""The tables. A change here needs a revision in ``migrations/versions``, and its number in `SCHEMA`.
+
+Servers keep all apps and bans in memory, and read one row of the database every second, the state. It says which of
+them they must read again: a write of anything else costs them nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,10 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Dialect, MetaData, String, Table, Text
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["SCHEMA", "app", "ban", "metadata", "state"]
+__all__ = ["SCHEMA", "STAMPS", "app", "ban", "metadata", "state"]
 
 #: The newest revision, so that a database that is up to date is opened without Alembic.
-SCHEMA = "0002"
+SCHEMA = "0003"
 
 
 class Utc(TypeDecorator[datetime]):
@@ -49,8 +53,9 @@ ban = Table(
     Column("reason", Text, nullable=False),
 )
 
-# One row. Each change of anything adds one to the revision, which is all that a server reads every second.
-# The lineage is a random number that a database has from its making, and every copy of it.
+# One row. Each change of anything adds one to the revision. The lineage is a random number that a database has from
+# its making, and every copy of it. A table's stamp is a random number, another one after each change of that table: two
+# histories that have gone apart have the same revisions, but not the same stamps.
 state = Table(
     "state",
     metadata,
@@ -58,4 +63,9 @@ state = Table(
     Column("revision", BigInteger, nullable=False),
     Column("maintenance", Text),
     Column("lineage", BigInteger, nullable=False, server_default="0"),
+    Column("app_stamp", BigInteger, nullable=False, server_default="0"),
+    Column("ban_stamp", BigInteger, nullable=False, server_default="0"),
 )
+
+#: The tables that servers keep in memory, with the column of their stamp.
+STAMPS = {app: state.c.app_stamp, ban: state.c.ban_stamp}

@@ -19,8 +19,10 @@ from setuptools import find_packages
 from apizen.governance import migrations
 from apizen.governance.error import DatabaseError
 from apizen.governance.records import tables
+from apizen.governance.records.apps import Apps
 from apizen.governance.records.bans import Bans
 from apizen.governance.records.database import Database
+from apizen.governance.records.secret import SecretKey
 from tests.process import ROOT
 
 FOLDER = Path(migrations.__file__).parent
@@ -29,8 +31,8 @@ BROKEN = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 def upgrade():
     op.create_table("half", sa.Column("name", sa.Text))
@@ -76,6 +78,31 @@ def test_a_database_of_the_first_revision_gets_its_lineage(database: Database, u
         assert again.state().lineage > 0
 
 
+def test_a_database_of_the_second_revision_keeps_what_it_has(
+    database: Database, apps: Apps, url: str, data: Path
+) -> None:
+    made = apps.create("shop")
+    Bans(database).add("192.0.2.7")
+    database.set_maintenance("back at noon")
+    before = database.state()
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    with database.reading() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0002")
+        assert [column["name"] for column in sa.inspect(connection).get_columns("state")] == [
+            "id", "revision", "maintenance", "lineage",
+        ]  # fmt: skip
+    with closing(Database.open(url, data)) as again:
+        assert again.state()[:3] == before[:3] == (3, "back at noon", before.lineage)
+        assert Apps(again, SecretKey("", data)).find("shop").app_key == made.app_key
+        # From here on each change has a stamp.
+        unstamped = again.state()
+        Bans(again).add("192.0.2.8")
+        assert again.state().ban_stamp != unstamped.ban_stamp
+        assert again.state().app_stamp == unstamped.app_stamp
+
+
 def test_the_revisions_come_with_the_package() -> None:
     packages = find_packages(str(ROOT), include=["apizen*"])
     assert {"apizen.governance.migrations", "apizen.governance.migrations.versions"} <= set(packages)
@@ -103,10 +130,10 @@ def test_a_revision_is_applied_whole_or_not_at_all(
 ) -> None:
     Bans(database).add("192.0.2.7")
     copy = shutil.copytree(FOLDER, tmp_path / "migrations")
-    (copy / "versions" / "r0003_broken.py").write_text(BROKEN)
+    (copy / "versions" / "r0004_broken.py").write_text(BROKEN)
     with monkeypatch.context() as patched:
         patched.setattr(migrations, "__file__", str(copy / "__init__.py"))
-        patched.setattr(tables, "SCHEMA", "0003")
+        patched.setattr(tables, "SCHEMA", "0004")
         with pytest.raises(DatabaseError, match="nonsense"):
             Database.open(url, data)
     with database.reading() as connection:

@@ -217,6 +217,29 @@ def test_each_change_has_a_revision(apps: Apps, bans: Bans, database: Database) 
         assert database.state().revision == number
 
 
+def test_a_change_has_a_stamp_of_its_own(apps: Apps, bans: Bans, database: Database) -> None:
+    changes: list[tuple[Callable[[], Any], tuple[bool, bool]]] = [
+        (lambda: apps.create("shop"), (True, False)),
+        (lambda: apps.enable("shop", False), (True, False)),
+        (lambda: apps.rotate("shop"), (True, False)),
+        (lambda: bans.add("192.0.2.7"), (False, True)),
+        (lambda: bans.remove("192.0.2.7"), (False, True)),
+        (lambda: database.set_maintenance(""), (False, False)),
+        (lambda: write(database), (True, True)),  # whoever does not say what changes has it all read again
+    ]
+    for change, changed in changes:
+        before = database.state()
+        change()
+        after = database.state()
+        assert (after.app_stamp != before.app_stamp, after.ban_stamp != before.ban_stamp) == changed
+        assert after.revision == before.revision + 1
+
+
+def write(database: Database) -> None:
+    with database.writing():
+        pass
+
+
 def test_maintenance(database: Database, url: str, data: Path) -> None:
     for message in ("", "稍后再来", None):
         database.set_maintenance(message)

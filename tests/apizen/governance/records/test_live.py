@@ -321,8 +321,8 @@ def test_a_key_that_is_gone_for_a_while_takes_no_app_away(
     made, other = apps.create("shop"), apps.create("other")
     token = SecretKey("another", data).encrypt("secret")
     records = loaded(url, data)
-    with watching(records):
-        (data / "secret.key").rename(data / "away")
+    (data / "secret.key").rename(data / "away")
+    with watching(records):  # the first look reads all again
         Bans(database).add("192.0.2.7")
         assert until(lambda: records.ban_of("192.0.2.7") is not None)
         assert getattr(records.find(made.app_key), "secret", "") == made.secret
@@ -339,6 +339,108 @@ def test_a_key_that_is_gone_for_a_while_takes_no_app_away(
         f"the secret of app 'shop' that was read before is used: {missing}",
         f"the calls of app 'other' are refused: {missing}",
     ]
+
+
+class Cost:
+    """What a server reads and decrypts."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.tables: list[str] = []
+        self.decrypted = 0
+        decrypt = SecretKey.decrypt
+
+        def counted(key: SecretKey, token: str) -> str:
+            self.decrypted += 1
+            return decrypt(key, token)
+
+        monkeypatch.setattr(SecretKey, "decrypt", counted)
+
+    def note(self, connection: object, cursor: object, statement: str, *rest: object) -> None:
+        if statement.startswith("SELECT") and threading.current_thread().name == "apizen-records":
+            self.tables += statement.split("FROM ")[1].split()[:1]
+
+    @contextmanager
+    def of(self) -> Iterator[None]:
+        """What it reads meanwhile."""
+        self.tables.clear()
+        self.decrypted = 0
+        sa.event.listen(sa.Engine, "before_cursor_execute", self.note)
+        try:
+            yield
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", self.note)
+
+
+def test_only_what_has_changed_is_read_again(
+    apps: Apps, database: Database, url: str, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_something_else() -> None:
+        with database.writing(changes=()) as connection:
+            connection.execute(tables.state.update().values(id=1))
+
+    def changed(change: Callable[[], Any], seen: Callable[[], Any]) -> tuple[set[str], int]:
+        """The tables that are read for a change, but the state, and how many secrets are decrypted."""
+        with cost.of():
+            change()
+            assert until(seen)
+            looks = cost.tables.count("state")
+            assert until(lambda: cost.tables.count("state") >= looks + 2)  # and nothing comes late
+        return set(cost.tables) - {"state"}, cost.decrypted
+
+    keys = [apps.create(f"app-{number}").app_key for number in range(9)]
+    records, bans, cost = loaded(url, data), Bans(database), Cost(monkeypatch)
+    with watching(records):
+        assert until(lambda: records._reader._state is not None)  # the first look reads all
+        for _ in range(3):
+            write_something_else()
+        revision = database.state().revision + 1
+        assert changed(write_something_else, lambda: records._reader._seen[0] == revision + 1) == (set(), 0)
+        assert changed(lambda: database.set_maintenance(""), lambda: records.maintenance == "") == (set(), 0)
+        assert changed(lambda: bans.add("192.0.2.7"), lambda: records.ban_of("192.0.2.7")) == ({"ban"}, 0)
+        assert changed(lambda: bans.remove("192.0.2.7"), lambda: not records.ban_of("192.0.2.7")) == ({"ban"}, 0)
+        assert changed(
+            lambda: apps.enable("app-0", False), lambda: not getattr(records.find(keys[0]), "enabled", True)
+        ) == ({"app"}, 9)
+        assert (records.find(keys[1]) is not None, records.maintenance) == (True, "")
+
+
+def test_what_changes_no_app_and_no_ban_outdates_no_worker(data: Path) -> None:
+    with closing(Database.open("", data)) as database:
+        Bans(database).add("192.0.2.7")
+    records = loaded("", data)
+    with closing(Database.open("", data)) as database:
+        with database.writing(changes=()):
+            pass
+        assert in_fork(lambda: state_of(records)) == [True, True]
+        remove(data)
+        assert in_fork(lambda: state_of(records)) == [True, True]  # it knows what others know
+
+
+def test_a_database_set_back_by_what_changes_no_app_is_noticed(data: Path) -> None:
+    with closing(Database.open("", data)) as database:
+        Bans(database).add("192.0.2.7")
+    shutil.copy(data / "apizen.db", data / "older")
+    with closing(Database.open("", data)) as database, database.writing(changes=()):
+        pass
+    records = loaded("", data)
+    with watching(records):
+        set_back(data)
+        assert until(lambda: records.lost)
+        assert records.ban_of("192.0.2.7") is not None
+
+
+def test_histories_that_have_gone_apart_are_told_apart(apps: Apps, database: Database, url: str, data: Path) -> None:
+    """The database goes back, and then on to another app at the same revision, while nobody looks."""
+    reader = Reader(url, data, "")
+    first = apps.create("first")
+    assert set(reader.read().apps) == {first.app_key}
+    with database.writing(changes=()) as connection:
+        connection.execute(tables.app.delete())
+        connection.execute(tables.state.update().values(revision=0))
+    other = apps.create("other")
+    assert database.state().revision == 1
+    assert set(reader.read().apps) == {other.app_key}
+    reader.close()
 
 
 def test_a_key_that_is_put_back_helps_without_a_change(
@@ -565,13 +667,13 @@ def test_ten_thousand_bans_are_looked_up_about_as_quickly_as_ten() -> None:
 
 def test_a_look_without_a_change_costs_next_to_nothing(database: Database, url: str, data: Path) -> None:
     reader = Reader(url, data, "")
-    assert reader.read() is not None
+    found = reader.read()
     look = seconds_of(lambda: [reader.read() for _ in range(10)]) / 10
-    assert reader.read() is None
+    assert reader.read() == found
 
     def change_and_read() -> None:
         database.set_maintenance(uuid.uuid4().hex)
-        assert reader.read() is not None
+        assert reader.read() != found
 
     assert look < seconds_of(change_and_read) / 2
     reader.close()
