@@ -1,1 +1,3 @@
-"""Apps, bans and maintenance: their tables, their secrets, and what of them calls are checked against."""
+"""What an operator sets and a database keeps: apps, bans, maintenance. What calls leave behind is kept in
+`apizen.governance.stores`, and nowhere here.
+"""

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from apizen.governance.error import GovernanceError, LostDatabaseError
 from apizen.governance.records.models import App, Ban
-from apizen.governance.records.snapshot import NOTHING, Reader, Snapshot
+from apizen.governance.records.reader import Reader
+from apizen.governance.records.snapshot import NOTHING, Snapshot
 from apizen.throttled_log import ThrottledLog
 
 __all__ = ["App", "Ban", "LiveRecords"]

@@ -1,1 +1,1 @@
-"""The revisions, oldest first."""
+"""The revisions, oldest first. One that was released stays as it is: what changes later is a revision of its own."""

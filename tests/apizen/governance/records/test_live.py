@@ -30,8 +30,9 @@ from apizen.governance.records.apps import Apps
 from apizen.governance.records.bans import Bans
 from apizen.governance.records.database import Database
 from apizen.governance.records.live import App, Ban, LiveRecords
+from apizen.governance.records.reader import Reader
 from apizen.governance.records.secret import SecretKey
-from apizen.governance.records.snapshot import BanIndex, Reader
+from apizen.governance.records.snapshot import BanIndex
 from apizen.settings import SettingsError
 from tests.process import ROOT, environment
 from tests.services import new_database
