@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from apizen.breaker import Breaker
 from apizen.catalogue import Catalogue
 from apizen.faces.rpc import Gateway
 from apizen.governance.governance import Governance
+from apizen.governance.state import Home, Homes
 from apizen.observability.errors import errors_rules
 from apizen.observability.observation import Observation
 from apizen.observability.status import status_rules
@@ -38,6 +39,9 @@ class Application:
     gateway: Gateway
     runner: Runner
     front: Front
+    #: Takes what only one server may have: called before anything else by the process that serves, or by the parent of
+    #: those that do, which have it too. Not for a call in a process of its own. Raises `StartError`.
+    occupy: Callable[[], None]
     services: tuple[Service, ...] = ()
     connections: Connections = field(default_factory=Connections)
     #: None where one process serves: nobody would see its end.
@@ -57,7 +61,8 @@ def make_app(
     """
     governance = Governance(settings)
     catalogue = registry.catalogue(settings, governance.guards)
-    breaker = Breaker(catalogue, settings.workers) if settings.workers > 1 else None
+    seen_dying = Homes.of(settings).dead_methods is Home.MACHINE
+    breaker = Breaker(catalogue, settings.workers) if seen_dying else None
     runner = Runner(settings.threads, settings.queue, settings.overrun, breaker)
     pipeline = Pipeline(runner, doors=governance.doors, breaker=breaker, debug=settings.debug)
     gateway = Gateway(
@@ -83,6 +88,5 @@ def make_app(
         log_function=observation.log,
     )
     front = Front(gateway, application, settings.max_body, observation.observers, governance.admit)
-    return Application(
-        settings, catalogue, gateway, runner, front, (observation, governance, *services), connections, breaker
-    )
+    running = (observation, governance, *services)
+    return Application(settings, catalogue, gateway, runner, front, governance.occupy, running, connections, breaker)

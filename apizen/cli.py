@@ -76,6 +76,7 @@ def serve(make_app: MakeApp, settings: Settings) -> None:
         _run(_serve(app, sockets, ready))
 
     try:
+        app.occupy()
         if settings.workers > 1:
             for service in app.services:
                 service.prepare()

@@ -1,16 +1,14 @@
 """Puts the governance of one application together: from settings to guards, doors, and what runs behind them.
 
-Only what is used is made: without signed methods and limits there are no counters.
+Only what is used is made: without signed methods and limits nothing is counted.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable
 from functools import cached_property
 from operator import attrgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from apizen.exception import ApiSysExceptions
@@ -18,6 +16,7 @@ from apizen.governance.address import CallerAddress, Networks
 from apizen.governance.rate import RateGuards, Rates
 from apizen.governance.records.live import LiveRecords
 from apizen.governance.signature_guard import SignatureGuard, SignatureGuards
+from apizen.governance.state import SharedState
 from apizen.guard import GuardMaker
 from apizen.request import Request
 from apizen.service import Service, StartError
@@ -44,6 +43,10 @@ class Governance(Service):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.records = LiveRecords(settings.database, settings.data, settings.secret_key)
+        #: Finds the address of a request's caller.
+        self.address_of = _address_of(settings.trusted_proxies)
+        self._state = SharedState(settings)
+        self._lockout: Lockout | None = None
         self._watches: list[asyncio.Task[None]] = []
         if settings.rate or settings.rate_total:
             self._limits  # noqa: B018 (reports a rate that can't be one)
@@ -63,12 +66,6 @@ class Governance(Service):
         """What every call must pass."""
         return self._refuse_while_maintained, self._refuse_banned
 
-    @cached_property
-    def address_of(self) -> Callable[[Request], str]:
-        """Finds the address of a request's caller."""
-        trusted = self._settings.trusted_proxies
-        return _set(lambda: CallerAddress(Networks.of(trusted)).of) if trusted else attrgetter("peer")
-
     def admit(self, request: Request) -> None:
         """Refuses the requests of banned addresses, whatever they are for."""
         if self.records.ban_of(self.address_of(request)) is not None:
@@ -76,7 +73,7 @@ class Governance(Service):
 
     def times_full(self) -> int:
         """How often this process had no place in which to count somebody."""
-        return self._counters.times_full if "_counters" in self.__dict__ else 0
+        return self._state.times_full
 
     def why_not_ready(self) -> str:
         """Why the server should get no calls now, empty where it should."""
@@ -85,6 +82,10 @@ class Governance(Service):
         if self.records.lost:
             return "the database of apps and bans has gone or lacks what was read from it"
         return "" if self.records.known else "the database of apps and bans could not be read"
+
+    def occupy(self) -> None:
+        """Takes the data folder, where that must not be shared. Raises `StartError`."""
+        self._state.occupy()
 
     def prepare(self) -> None:
         try:
@@ -95,17 +96,14 @@ class Governance(Service):
     async def start(self) -> None:
         await asyncio.to_thread(self.prepare)
         self._watches = [asyncio.create_task(self.records.watch())]
-        if "_lockout" in self.__dict__:
+        if self._lockout is not None:
             self._watches.append(asyncio.create_task(self._lockout.watch()))
 
     async def close(self) -> None:
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
-        if "_counters" in self.__dict__:
-            closing = self._counters.close()
-            if inspect.isawaitable(closing):
-                await closing
+        await self._state.close()
 
     def _refuse_while_maintained(self, address: str) -> None:
         message = self.records.maintenance
@@ -118,26 +116,9 @@ class Governance(Service):
         if not self.records.known and "ban" not in self._settings.fail_open:
             raise ApiSysExceptions.service_busy(headers={"Retry-After": _RETRY_AFTER})
 
-    @cached_property
+    @property
     def _counters(self) -> Counters:
-        settings = self._settings
-        if settings.store:
-            from apizen.governance.stores.redis import RedisCounters
-
-            return _set(RedisCounters, settings.store)
-        if settings.workers > 1:
-            from apizen.governance.stores.file import FileCounters
-
-            return FileCounters(Path(settings.data) / "counters", callers=settings.counted_callers)
-        from apizen.governance.stores.counters import MemoryCounters
-
-        return MemoryCounters(Path(settings.data) / "claims", callers=settings.counted_callers)
-
-    @cached_property
-    def _lockout(self) -> Lockout:
-        from apizen.governance.lockout import Lockout
-
-        return _set(Lockout, self._counters, self._settings.lockout, self._settings.lockout_seconds)
+        return _set(lambda: self._state.counters)
 
     @cached_property
     def _limits(self) -> Rates:
@@ -147,7 +128,10 @@ class Governance(Service):
 
     @cached_property
     def _signed_calls(self) -> SignatureGuard:
+        from apizen.governance.lockout import Lockout
+
         settings = self._settings
+        self._lockout = _set(Lockout, self._counters, settings.lockout, settings.lockout_seconds)
         return _set(
             SignatureGuard,
             self.records,
@@ -158,6 +142,10 @@ class Governance(Service):
             debug=settings.debug,
             fail_open="sign" in settings.fail_open,
         )
+
+
+def _address_of(trusted: tuple[str, ...]) -> Callable[[Request], str]:
+    return _set(lambda: CallerAddress(Networks.of(trusted)).of) if trusted else attrgetter("peer")
 
 
 def _set(make: Callable[..., Made], *arguments: Any, **named: Any) -> Made:

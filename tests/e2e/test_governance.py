@@ -207,7 +207,8 @@ def test_a_ban_is_noticed_and_survives_a_restart(bank: Program, tmp_path: Path) 
     operate(tmp_path, "ban", "add", "127.0.0.0/8", "--reason", "a test")
     assert until(lambda: open_call(bank).meta[0] == 1003, NOTICED)
     assert bank.send("GET", "/api/errors").meta == (1003, "请求被禁止")
-    with running("--methods", "bank", cwd=tmp_path) as restarted:
+    started_later = ["--data", "other", "--database", f"sqlite:///{tmp_path}/data/apizen.db"]
+    with running("--methods", "bank", *started_later, cwd=tmp_path) as restarted:
         assert open_call(restarted).meta == (1003, "请求被禁止")
     operate(tmp_path, "ban", "remove", "127.0.0.0/8")
     assert until(lambda: open_call(bank).meta[0] == 1000, NOTICED)

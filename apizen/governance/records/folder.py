@@ -8,7 +8,12 @@ from pathlib import Path
 
 from apizen.governance.error import FolderError
 
-__all__ = ["database_file", "exists", "key_file", "make_file", "make_folder"]
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["FolderLock", "database_file", "exists", "key_file", "make_file", "make_folder"]
 
 
 def database_file(data: Path) -> Path:
@@ -45,3 +50,47 @@ def make_folder(data: Path) -> None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise FolderError(f"the data folder {data} can't be made: {error.strerror}") from error
+
+
+class FolderLock:
+    """Says that a server uses the data folder: a lock of the kernel (`flock`) on the folder, of which no file is left.
+
+    Whoever is forked from the process that took it has it too. It ends with the last of them, whatever ends it.
+
+    >>> folder = getfixture('tmp_path') / 'data'
+    >>> one, other = FolderLock(folder), FolderLock(folder)
+    >>> one.take(), one.take(), other.take()
+    (True, True, False)
+    >>> one.release()
+    >>> other.take()
+    True
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._descriptor = -1
+
+    def take(self) -> bool:
+        """Makes the folder and takes it; False where another server has it. Raises `FolderError`.
+
+        Windows has no such lock: there it is always True.
+        """
+        if fcntl is None or self._descriptor != -1:
+            return True
+        make_folder(self._data)
+        try:
+            self._descriptor = os.open(self._data, os.O_RDONLY)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            return False
+        except OSError as error:
+            self.release()
+            raise FolderError(f"the data folder {self._data} can't be locked: {error.strerror}") from error
+        return True
+
+    def release(self) -> None:
+        """Leaves it to others, where this process alone has it."""
+        if self._descriptor != -1:
+            os.close(self._descriptor)
+        self._descriptor = -1

@@ -118,7 +118,8 @@ def test_what_is_off_costs_nothing(tmp_path: Path) -> None:
     """Neither counters nor lock-outs are made, and nothing is written."""
     app = app_of({}, data=str(tmp_path / "data"))
     [governance] = [service for service in app.services if type(service).__name__ == "Governance"]
-    assert not {"_counters", "_lockout", "_limits", "_signed_calls"} & set(vars(governance))
+    assert (governance._state._counters, governance._lockout) == (None, None)
+    governance.occupy()
     assert len(governance.doors) == 2
     with serving({"m": {"func": one}}, data=str(tmp_path / "data")) as server:
         assert server.get("v=1.0&method=m").response == 1

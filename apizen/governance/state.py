@@ -1,0 +1,140 @@
+"""Where the state lives that calls share, and so which processes may serve together. It is decided here, and only here.
+
+====================================  ===============  ==============================  ==========================
+state                                 one process      workers that one parent forks   with a store (Redis)
+====================================  ===============  ==============================  ==========================
+calls that count for rates, failed    its memory       the file ``counters``           the store
+calls, lock-outs
+claims: signatures, nonces, familiar  the file         the file ``claims``             the store
+apps                                  ``claims``
+metrics                               its memory       memory that the parent made     as without
+snapshot of apps, bans, maintenance   its memory,      the memory of each, read from   as without
+                                      from the         the database; how far, in
+                                      database         memory that the parent made
+methods that are switched off after   nobody sees it   memory that the parent made     as without
+deaths of workers
+====================================  ===============  ==============================  ==========================
+
+So processes that nobody forked together, as two servers or what another program spawns, need a store. Without one each
+would allow every caller the whole rate, and a call could be sent again to the next process. Where they have one data
+folder this is seen, and the second one does not start.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from apizen.governance.error import FolderError
+from apizen.governance.records.folder import FolderLock
+from apizen.service import StartError
+from apizen.settings import Settings
+
+if TYPE_CHECKING:
+    from apizen.governance.stores.counters import Counters
+
+__all__ = ["Home", "Homes", "SharedState"]
+
+logger = logging.getLogger(__name__)
+
+
+class Home(Enum):
+    """Who shares a piece of state."""
+
+    PROCESS = "nobody"
+    MACHINE = "the processes that one parent has forked"
+    STORE = "every server that names the store"
+
+
+class Homes(NamedTuple):
+    """Where each piece of state lives."""
+
+    rates: Home
+    lockouts: Home
+    claims: Home
+    familiar_apps: Home
+    metrics: Home
+    snapshot: Home
+    dead_methods: Home
+
+    @classmethod
+    def of(cls, settings: Settings) -> Homes:
+        """As the settings want it.
+
+        >>> homes = Homes.of(Settings(workers=2, store='redis://localhost'))
+        >>> homes.rates, homes.metrics
+        (<Home.STORE: 'every server that names the store'>, <Home.MACHINE: 'the processes that one parent has forked'>)
+        """
+        server = Home.MACHINE if settings.workers > 1 else Home.PROCESS
+        counted = Home.STORE if settings.store else server
+        return cls(
+            rates=counted, lockouts=counted, claims=counted, familiar_apps=counted,
+            metrics=server, snapshot=server, dead_methods=server,
+        )  # fmt: skip
+
+
+class SharedState:
+    """What is counted about callers: made when it is first asked for, since most servers count nothing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._home = Homes.of(settings).rates  # whose counters are those of claims and lock-outs, too
+        self._counters: Counters | None = None
+        self._lock = FolderLock(Path(settings.data))
+
+    @property
+    def counters(self) -> Counters:
+        """Where it is counted. Raises ValueError for a store that can't be one."""
+        if self._counters is None:
+            self._counters = _counters(self._home, self._settings)
+        return self._counters
+
+    @property
+    def times_full(self) -> int:
+        """How often this process had no place in which to count somebody."""
+        return 0 if self._counters is None else self._counters.times_full
+
+    def occupy(self) -> None:
+        """Takes the data folder for this server, its workers included, where it counts and has no store.
+
+        Raises `StartError` where another server has it. Where that can't be seen a line in the log says so.
+        """
+        if self._counters is None or self._home is Home.STORE:
+            return
+        try:
+            taken = self._lock.take()
+        except FolderError as error:
+            logger.warning("whether another server uses the same data folder can't be seen: %s", error)
+            return
+        if not taken:
+            raise StartError(
+                f"another server process uses the data folder {self._settings.data}. Only workers of one server "
+                "(--workers) share limits, lock-outs and nonces: give each server its own folder (--data), "
+                "or all of them one Redis (--store)"
+            )
+
+    async def close(self) -> None:
+        """Closes the counters, and leaves the data folder to others."""
+        if self._counters is not None:
+            closing = self._counters.close()
+            if inspect.isawaitable(closing):
+                await closing
+        self._lock.release()
+
+
+def _counters(home: Home, settings: Settings) -> Counters:
+    if home is Home.STORE:
+        from apizen.governance.stores.redis import RedisCounters
+
+        return RedisCounters(settings.store)
+    data = Path(settings.data)
+    if home is Home.MACHINE:
+        from apizen.governance.stores.file import FileCounters
+
+        return FileCounters(data / "counters", callers=settings.counted_callers)
+    from apizen.governance.stores.counters import MemoryCounters
+
+    return MemoryCounters(data / "claims", callers=settings.counted_callers)
