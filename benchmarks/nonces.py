@@ -11,7 +11,7 @@ import os
 import sys
 
 from apizen.governance.signature import WINDOW
-from apizen.governance.stores.counters import MemoryCounters
+from apizen.governance.stores.memory import MemoryCounters
 from benchmarks.tree import cost_of
 
 _TIMES = 3
@@ -36,7 +36,7 @@ def main(claims: int) -> None:
     for time in range(_TIMES):
         for number in range(claims):
             clock.now += WINDOW / claims
-            if not counters.claim(f"nonce:7727773575:{int(clock.now * 1000)}:{time:016x}{number:016x}", _KEPT):
+            if not counters.claim([f"nonce:7727773575:{int(clock.now * 1000)}:{time:016x}{number:016x}"], _KEPT):
                 sys.exit("a nonce that was never used is taken")
         curve.append(((time + 1) * claims, cost_of(os.getpid()).megabytes))
         clock.now += _KEPT

@@ -7,7 +7,7 @@ It is kept where claims are, so that all workers and machines know it, after a r
 address and app in a third of an hour. A process asks the store only where it does not know by itself.
 
 >>> import asyncio
->>> from apizen.governance.stores.counters import MemoryCounters
+>>> from apizen.governance.stores.memory import MemoryCounters
 >>> counters = MemoryCounters()
 >>> FamiliarApps(counters).add('2001:db8::7', '12345678')
 >>> async def ask(address, app_key):
@@ -24,7 +24,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from apizen.governance.address import caller_of
-from apizen.governance.stores.counters import Counters, CountersError, Outcome, begun, outcome_of
+from apizen.governance.error import CountersError
+from apizen.governance.stores.base import Counters, Outcome, begun, outcome_of
 from apizen.throttled_log import ThrottledLog
 
 __all__ = ["FamiliarApps"]
@@ -91,7 +92,7 @@ class FamiliarApps:
 
     async def _share(self, pair: _Pair, slot: int) -> None:
         try:
-            await outcome_of(self._counters.claim(_key(pair, slot), _SLOTS * _SLOT_SECONDS))
+            await outcome_of(self._counters.claim([_key(pair, slot)], _SLOTS * _SLOT_SECONDS))
         except CountersError as error:
             self._throttled_log.warning("apps that are used well can't be kept: %s", error)
 

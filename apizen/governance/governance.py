@@ -24,7 +24,7 @@ from apizen.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from apizen.governance.lockout import Lockout
-    from apizen.governance.stores.counters import Counters
+    from apizen.governance.stores.base import Counters
     from apizen.pipeline import Door
 
 __all__ = ["Governance"]

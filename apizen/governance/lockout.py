@@ -1,11 +1,11 @@
 """The lock-out: who fails too often in a minute is refused for a while, 1002.
 
->>> from apizen.governance.stores.counters import MemoryCounters
+>>> from apizen.governance.stores.memory import MemoryCounters
 >>> lockout = Lockout(MemoryCounters(), '2/minute', 300)
 >>> for attempt in ('first', 'second'):
-...     lockout.refuse('address:192.0.2.7')
-...     lockout.failed('address:192.0.2.7')
->>> lockout.refuse('address:192.0.2.7')
+...     lockout.refuse('192.0.2.7')
+...     lockout.failed('192.0.2.7')
+>>> lockout.refuse('192.0.2.7')
 Traceback (most recent call last):
 apizen.exception.ApiSysExceptions.app_call_limited: 限制时间内调用失败次数，已达 2 次，请在 300 秒后重试
 """
@@ -17,23 +17,15 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from functools import lru_cache
 
 from limits import RateLimitItem
 
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.governance.address import caller_of, network_of
+from apizen.governance.error import CountersError, CountersFull
 from apizen.governance.limit import parse_rate
-from apizen.governance.stores.counters import (
-    Counters,
-    CountersError,
-    CountersFull,
-    Decision,
-    Group,
-    Outcome,
-    begun,
-    outcome_of,
-)
+from apizen.governance.stores.base import Counters, Group, Outcome, begun, outcome_of
+from apizen.governance.stores.window import Decision
 from apizen.throttled_log import ThrottledLog
 
 __all__ = ["Lockout"]
@@ -42,30 +34,15 @@ logger = logging.getLogger(__name__)
 
 _REFRESH_SECONDS = 0.5
 _MOST_LOCKED = 10_000
-# The kinds of keys that end with an address.
-_OF_ADDRESSES = ("address", "cross-site")
-_UNKNOWN = frozenset(f"{kind}:" for kind in _OF_ADDRESSES)
-
-
-@lru_cache(maxsize=4096)
-def _caller(key: str) -> str:
-    """The key of a caller: an address stands for its IPv6 network."""
-    kind, _, address = key.partition(":")
-    return f"{kind}:{caller_of(address)}" if kind in _OF_ADDRESSES else key
-
-
-def _network(caller: str) -> str:
-    """The key of a caller's wider network."""
-    kind, _, address = caller.partition(":")
-    return f"{kind}:{network_of(address)}" if kind in _OF_ADDRESSES else caller
+# What a key begins with: who calls, and the calls that pages of other sites may have caused there.
+_ADDRESS, _CROSS_SITE = "address", "cross-site"
 
 
 class Lockout:
-    """Who is locked out: by an address, ``address:192.0.2.7``, or an app, ``app:12345678``.
+    """Which addresses are locked out, of all calls or of those only that pages of other sites may have caused there.
 
-    ``cross-site:192.0.2.7`` are the calls of an address that the pages of other sites may have caused there.
     ``limit`` failures, as ``20/minute``, lock a caller out for ``seconds``; an empty limit locks nobody out.
-    An IPv6 network of 64 bits is one caller. An unknown address, ``address:``, is none: it would lock out all
+    An IPv6 network of 64 bits is one caller. An unknown address, an empty one, is none: it would lock out all
     whose address is unknown. Where the store has no place for one more caller, its failures count for its network,
     of IPv6 48 bits, of IPv4 24, and that is locked out. While the store fails, failures are not counted.
     """
@@ -83,50 +60,53 @@ class Lockout:
         """Whether there is anybody whom `refuse` could mean."""
         return bool(self._locked)
 
-    def refuse(self, *keys: str) -> None:
-        """Raises 1002 when one of them is locked out."""
+    def refuse(self, address: str, *, cross_site: bool = False) -> None:
+        """Raises 1002 when the address is locked out, of all calls or of those from other sites, and this is one."""
         if not self._locked:
             return
         now = time.time()
         if now >= self._next_end:
             self._keep(self._locked, now)
-        callers = [_caller(key) for key in keys]
-        until = max((self._locked.get(each, 0.0) for each in (*callers, *map(_network, callers))), default=0.0)
+        caller = caller_of(address)
+        until = max(
+            self._locked.get(f"{kind}:{each}", 0.0)
+            for kind in ((_ADDRESS, _CROSS_SITE) if cross_site else (_ADDRESS,))
+            for each in (caller, network_of(caller))
+        )
         if until > now:
             raise self._refusal(until - now)
 
-    def failed(self, *keys: str) -> Outcome[None]:
-        """Counts a failed call of each of them. Raises 1002, at once or when awaited, when that is one too many.
+    def failed(self, address: str, *, cross_site: bool = False) -> Outcome[None]:
+        """Counts a failed call, of those from other sites where it is one. Raises 1002, at once or when awaited, when
+        that is one too many.
 
         The failure that reaches the limit locks out, so the next call is refused.
         """
-        if self._limit is None:
+        if self._limit is None or not address:
             return None
-        callers = [_caller(key) for key in keys if key not in _UNKNOWN]
-        return begun(self._counters, self._count(self._limit, callers))
+        kind = _CROSS_SITE if cross_site else _ADDRESS
+        return begun(self._counters, self._count(self._limit, kind, caller_of(address)))
 
-    async def _count(self, limit: RateLimitItem, callers: list[str]) -> None:
-        exceeded = False
-        for caller in callers:
+    async def _count(self, limit: RateLimitItem, kind: str, caller: str) -> None:
+        try:
+            key = f"{kind}:{caller}"
             try:
-                counted, decision = await self._hit(limit, caller)
-                if decision.remaining == 0:
-                    self._lock(counted)
-                    await outcome_of(self._counters.lock(counted, self._seconds))
-            except CountersError as error:
-                self._throttled_log.warning("the store of lock-outs fails, failed calls are not counted: %s", error)
-            else:
-                exceeded = exceeded or not decision.allowed
-        if exceeded:
+                decision = await self._hit(limit, key, Group.FAILED)
+            except CountersFull:
+                key = f"{kind}:{network_of(caller)}"
+                decision = await self._hit(limit, key, Group.FAILED_NETWORKS)
+            if decision.remaining == 0:
+                self._lock(key)
+                await outcome_of(self._counters.lock(key, self._seconds))
+        except CountersError as error:
+            self._throttled_log.warning("the store of lock-outs fails, failed calls are not counted: %s", error)
+            return
+        if not decision.allowed:
             raise self._refusal(self._seconds)
 
-    async def _hit(self, limit: RateLimitItem, caller: str) -> tuple[str, Decision]:
-        """Counts a failure; says for whom."""
-        try:
-            return caller, await outcome_of(self._counters.hit(limit, f"lockout:{caller}", Group.FAILED))
-        except CountersFull:
-            network = _network(caller)
-            return network, await outcome_of(self._counters.hit(limit, f"lockout:{network}", Group.FAILED_NETWORKS))
+    async def _hit(self, limit: RateLimitItem, key: str, group: Group) -> Decision:
+        (decision,) = await outcome_of(self._counters.hit([(limit, f"lockout:{key}")], group))
+        return decision
 
     async def watch(self) -> None:
         """Learns twice a second whom other processes locked out. Ends at once where no others are."""
@@ -139,16 +119,16 @@ class Lockout:
                 self._keep({**self._locked, **locks}, time.time())
             await asyncio.sleep(_REFRESH_SECONDS)
 
-    def _lock(self, caller: str) -> None:
+    def _lock(self, key: str) -> None:
         now = time.time()
-        if len(self._locked) >= _MOST_LOCKED and caller not in self._locked:
+        if len(self._locked) >= _MOST_LOCKED and key not in self._locked:
             del self._locked[min(self._locked, key=self._locked.__getitem__)]
-        self._locked[caller] = now + self._seconds
+        self._locked[key] = now + self._seconds
         self._next_end = self._next_end or now + self._seconds
 
     def _keep(self, locked: Mapping[str, float], now: float) -> None:
         """Keeps the lock-outs that have not ended."""
-        self._locked = {caller: until for caller, until in locked.items() if until > now}
+        self._locked = {key: until for key, until in locked.items() if until > now}
         self._next_end = min(self._locked.values(), default=0.0)
 
     def _refusal(self, seconds: float) -> ApiException:

@@ -28,17 +28,11 @@ from apizen.call_plan import CallPlan
 from apizen.entry import Entry, Key
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.governance.address import caller_of, network_of
+from apizen.governance.error import CountersError, CountersFull
 from apizen.governance.limit import parse_rate
 from apizen.governance.signature_guard import AUTH
-from apizen.governance.stores.counters import (
-    Counters,
-    CountersError,
-    CountersFull,
-    Decision,
-    Group,
-    Hit,
-    Outcome,
-)
+from apizen.governance.stores.base import Counters, Group, Hit, Outcome
+from apizen.governance.stores.window import Decision
 from apizen.guard import Guard
 from apizen.throttled_log import ThrottledLog
 
@@ -146,12 +140,12 @@ class Rates:
     def _hit(self, rules: _Rules, call: Call) -> Outcome[list[Decision]]:
         key, method = call.caller.app, call.method
         if key:
-            return self._counters.hit_all(rules.hits(f"app:{key}", method), Group.APPS)
+            return self._counters.hit(rules.hits(f"app:{key}", method), Group.APPS)
         caller = caller_of(call.caller.address)
         try:
-            return self._counters.hit_all(rules.hits(f"address:{caller}", method))
+            return self._counters.hit(rules.hits(f"address:{caller}", method))
         except CountersFull:
-            return self._counters.hit_all(rules.hits(f"address:{network_of(caller)}", method), Group.NETWORKS)
+            return self._counters.hit(rules.hits(f"address:{network_of(caller)}", method), Group.NETWORKS)
 
     async def _answer_later(self, rules: _Rules, call: Call, pending: Awaitable[list[Decision]]) -> None:
         try:

@@ -46,6 +46,7 @@ from apizen.entry import Entry, Key, flag
 from apizen.exception import ApiException, ApiSysExceptions, hint_at
 from apizen.governance.canonical import VERSION, canonical
 from apizen.governance.cross_site import is_cross_site
+from apizen.governance.error import CountersError
 from apizen.governance.familiar import FamiliarApps
 from apizen.governance.signature import (
     DEFAULT_METHOD,
@@ -57,7 +58,7 @@ from apizen.governance.signature import (
     string_to_sign,
     zone_of,
 )
-from apizen.governance.stores.counters import CountersError, Outcome, outcome_of
+from apizen.governance.stores.base import Outcome, outcome_of
 from apizen.guard import Guard
 from apizen.throttled_log import ThrottledLog
 from apizen.values import Values
@@ -65,7 +66,7 @@ from apizen.values import Values
 if TYPE_CHECKING:
     from apizen.governance.lockout import Lockout
     from apizen.governance.records.live import App, LiveRecords
-    from apizen.governance.stores.counters import Counters
+    from apizen.governance.stores.base import Counters
 
 __all__ = ["AUTH", "SignatureGuard", "SignatureGuards"]
 
@@ -161,7 +162,7 @@ class SignatureGuard:
         """The 1002 of a caller that is locked out."""
         if self._lockout.active:
             try:
-                self._lockout.refuse(*_callers(call))
+                self._lockout.refuse(call.caller.address, cross_site=is_cross_site(call.caller.headers))
             except ApiException as refusal:
                 return refusal
         return None
@@ -263,9 +264,9 @@ class SignatureGuard:
 
     def _fail(self, call: Call, error: ApiException) -> Outcome[None]:
         """Counts a failed call, then raises the error, or 1002 where this one was too many."""
-        callers = _callers(call)
-        self._lockout.refuse(*callers)  # a lock-out that goes on is not made longer
-        counting = self._lockout.failed(callers[0])
+        address, cross_site = call.caller.address, is_cross_site(call.caller.headers)
+        self._lockout.refuse(address, cross_site=cross_site)  # a lock-out that goes on is not made longer
+        counting = self._lockout.failed(address, cross_site=cross_site)
         if counting is None:
             raise error
         return _raise_after(counting, error)
@@ -273,7 +274,7 @@ class SignatureGuard:
     def _claim(self, call: Call, keys: list[str], seconds: float) -> Outcome[None]:
         """Takes the keys for this call. Raises 1032, at once or when awaited, where another one has them."""
         try:
-            claimed = self._counters.claim_all(keys, seconds)
+            claimed = self._counters.claim(keys, seconds)
         except CountersError as broken:
             self._pass_unchecked(broken)
             return None
@@ -336,14 +337,6 @@ def _known(sign_methods: Iterable[str]) -> tuple[str, ...]:
 async def _raise_after(counting: Awaitable[None], error: ApiException) -> None:
     await counting
     raise error
-
-
-def _callers(call: Call) -> tuple[str, ...]:
-    """Under which keys the lock-out knows the caller: a failed call counts for the first, each may be locked out."""
-    address = f"address:{call.caller.address}"
-    if is_cross_site(call.caller.headers):
-        return f"cross-site:{call.caller.address}", address
-    return (address,)
 
 
 @lru_cache(maxsize=4096)

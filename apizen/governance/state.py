@@ -34,7 +34,7 @@ from apizen.service import StartError
 from apizen.settings import Settings
 
 if TYPE_CHECKING:
-    from apizen.governance.stores.counters import Counters
+    from apizen.governance.stores.base import Counters
 
 __all__ = ["Home", "Homes", "SharedState"]
 
@@ -135,6 +135,6 @@ def _counters(home: Home, settings: Settings) -> Counters:
         from apizen.governance.stores.file import FileCounters
 
         return FileCounters(data / "counters", callers=settings.counted_callers)
-    from apizen.governance.stores.counters import MemoryCounters
+    from apizen.governance.stores.memory import MemoryCounters
 
     return MemoryCounters(data / "claims", callers=settings.counted_callers)

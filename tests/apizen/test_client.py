@@ -36,7 +36,7 @@ from apizen.governance.records.live import LiveRecords
 from apizen.governance.records.secret import SecretKey
 from apizen.governance.signature import SIGN_METHODS, request_to_sign, signature
 from apizen.governance.signature_guard import SignatureGuard
-from apizen.governance.stores.counters import MemoryCounters
+from apizen.governance.stores.memory import MemoryCounters
 from apizen.pipeline import Pipeline
 from apizen.request import GATEWAY_PATH
 from apizen.runner import Runner

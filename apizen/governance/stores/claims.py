@@ -5,11 +5,11 @@ after it, whatever the number of workers was and is.
 
 >>> folder = getfixture('tmp_path')
 >>> one = Claims(folder / 'claims', alone=True)
->>> one.claim_all(['sign:12345678:9f', 'nonce:12345678:f3a8'], now=100, until=700)
+>>> one.claim(['sign:12345678:9f', 'nonce:12345678:f3a8'], now=100, until=700)
 True
 >>> one.close()
 >>> several = Claims(folder / 'claims', alone=False)
->>> several.claim_all(['nonce:12345678:f3a8'], now=100, until=700)
+>>> several.claim(['nonce:12345678:f3a8'], now=100, until=700)
 False
 """
 
@@ -44,7 +44,7 @@ class Claims:
         self._file = (MirroredFile if alone else OwnedFile)(path, _HEADER, size) if path and CAN_OWN else None
         self._table = DigestTable(self._file or MemoryPages(size), BUCKETS, _TABLE_AT)
 
-    def claim_all(self, keys: Iterable[str], now: float, until: float) -> bool:
+    def claim(self, keys: Iterable[str], now: float, until: float) -> bool:
         """Claims keys in their order, up to the first that is taken; whether none is. They are free again at the end
         of the second ``until``.
         """

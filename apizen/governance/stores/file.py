@@ -9,9 +9,9 @@ SQLite was measured too: 15 µs a call, twice as long in the lock for which all 
 a restart, not always a loss of power. They begin anew where the number of places, or the layout, is another.
 
 >>> counters = FileCounters(getfixture('tmp_path') / 'counters')
->>> counters.hit(limits.parse('100/minute'), 'address:192.0.2.7').remaining
+>>> counters.hit([(limits.parse('100/minute'), 'address:192.0.2.7')])[0].remaining
 99
->>> counters.claim('nonce:12345678:f3a8', 600), counters.claim('nonce:12345678:f3a8', 600)
+>>> counters.claim(['nonce:12345678:f3a8'], 600), counters.claim(['nonce:12345678:f3a8'], 600)
 (True, False)
 """
 
@@ -27,20 +27,12 @@ from typing import TypeVar
 
 import limits
 
+from apizen.governance.error import CountersError
+from apizen.governance.stores.base import COUNTED_CALLERS, MOST_LOCKS, Fullness, Group, Hit, places_of
 from apizen.governance.stores.claims import Claims
-from apizen.governance.stores.counters import (
-    COUNTED_CALLERS,
-    MOST_LOCKS,
-    CountersError,
-    Decision,
-    Fullness,
-    Group,
-    Hit,
-    places_of,
-)
 from apizen.governance.stores.digest_table import PLACES, DigestTable, TableFull, digest_of
 from apizen.governance.stores.shared_file import SharedFile, SharedFileError
-from apizen.governance.stores.window import GRAINS, Window, decide
+from apizen.governance.stores.window import GRAINS, Decision, Window, decide
 
 __all__ = ["FileCounters"]
 
@@ -71,24 +63,18 @@ class FileCounters:
     def times_full(self) -> int:
         return self._fullness.times
 
-    def hit(self, limit: limits.RateLimitItem, key: str, group: Group = Group.ADDRESSES) -> Decision:
-        return self.hit_all(((limit, key),), group)[0]
-
-    def hit_all(self, hits: Sequence[Hit], group: Group = Group.ADDRESSES) -> list[Decision]:
+    def hit(self, hits: Sequence[Hit], group: Group = Group.ADDRESSES) -> list[Decision]:
         keys = [(limit, digest_of(limit.key_for(key))) for limit, key in hits]
         windows = self._windows[group]
         try:
-            return self._locked(lambda: windows.hit_all(keys, self._clock()))
+            return self._locked(lambda: windows.hit(keys, self._clock()))
         except TableFull:
             raise self._fullness.error(group) from None
 
-    def claim(self, key: str, seconds: float) -> bool:
-        return self.claim_all((key,), seconds)
-
-    def claim_all(self, keys: Sequence[str], seconds: float) -> bool:
+    def claim(self, keys: Sequence[str], seconds: float) -> bool:
         def claim() -> bool:
             now = self._clock()
-            return self._claims.claim_all(keys, now, now + seconds)
+            return self._claims.claim(keys, now, now + seconds)
 
         return self._locked(claim)
 
@@ -153,7 +139,7 @@ class _Windows:
     def size(cls, buckets: int) -> int:
         return _Records.size(buckets, cls._SIZE)
 
-    def hit_all(self, keys: Sequence[tuple[limits.RateLimitItem, bytes]], now: float) -> list[Decision]:
+    def hit(self, keys: Sequence[tuple[limits.RateLimitItem, bytes]], now: float) -> list[Decision]:
         windows = [(limit, *self._open(digest, limit.get_expiry(), now)) for limit, digest in keys]
         decisions = decide([(limit, window) for limit, _, window in windows], now)
         if all(decision.allowed for decision in decisions):

@@ -18,7 +18,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-import limits
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -26,9 +25,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from apizen.governance.stores.counters import MOST_LOCKS, CountersError, Decision, Group, Hit
+from apizen.governance.error import CountersError
+from apizen.governance.stores.base import MOST_LOCKS, Group, Hit
 from apizen.governance.stores.digest_table import digest_of
-from apizen.governance.stores.window import GRAINS, grain_of
+from apizen.governance.stores.window import GRAINS, Decision, grain_of
 
 __all__ = ["RedisCounters"]
 
@@ -137,10 +137,7 @@ class RedisCounters:
         self._trying = False
         self.times_full = 0
 
-    async def hit(self, limit: limits.RateLimitItem, key: str, group: Group = Group.ADDRESSES) -> Decision:
-        return (await self.hit_all(((limit, key),), group))[0]
-
-    async def hit_all(self, hits: Sequence[Hit], group: Group = Group.ADDRESSES) -> list[Decision]:
+    async def hit(self, hits: Sequence[Hit], group: Group = Group.ADDRESSES) -> list[Decision]:
         keys = [f"apizen:window:{digest_of(limit.key_for(key)).hex()}" for limit, key in hits]
         arguments: list[float] = []
         for limit, _ in hits:
@@ -152,10 +149,7 @@ class RedisCounters:
             for allowed, remaining, reset in zip(found, found, found, strict=True)
         ]
 
-    async def claim(self, key: str, seconds: float) -> bool:
-        return await self.claim_all((key,), seconds)
-
-    async def claim_all(self, keys: Sequence[str], seconds: float) -> bool:
+    async def claim(self, keys: Sequence[str], seconds: float) -> bool:
         names = _names(keys)
         milliseconds = max(1, round(seconds * 1000))
         return bool(await self._ask(lambda: self._claim(names, [milliseconds])))

@@ -10,7 +10,8 @@ import limits
 import pytest
 
 from apizen.application import make_app
-from apizen.governance.stores.counters import COUNTED_CALLERS, CountersFull, Group, places_of
+from apizen.governance.error import CountersFull
+from apizen.governance.stores.base import COUNTED_CALLERS, Group, places_of
 from apizen.settings import Settings, SettingsError
 from tests.support import registry_of, serving
 
@@ -106,7 +107,7 @@ def test_counters_have_as_many_places_as_the_setting_says(tmp_path: Path, worker
         counted = 0
         with contextlib.suppress(CountersFull):
             while counted <= places_of(1024)[group]:
-                counters.hit(MINUTE, str(counted), group)
+                counters.hit([(MINUTE, str(counted))], group)
                 counted += 1
         assert places_of(1024)[group] / 2 < counted <= places_of(1024)[group]
     assert governance.times_full() == len(Group)

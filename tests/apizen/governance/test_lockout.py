@@ -7,15 +7,17 @@ import pytest
 from apizen.exception import ApiException
 from apizen.governance import lockout as lockout_module
 from apizen.governance.address import CallerAddress, Networks
+from apizen.governance.error import CountersError
 from apizen.governance.lockout import Lockout
-from apizen.governance.stores.counters import CountersError, MemoryCounters, outcome_of
+from apizen.governance.stores.base import outcome_of
 from apizen.governance.stores.file import FileCounters
+from apizen.governance.stores.memory import MemoryCounters
 from apizen.governance.stores.redis import RedisCounters
 from apizen.request import Request
 from tests.apizen.governance.stores.real import NAMES, store_of
 from tests.services import redis
 
-ADDRESS = "address:192.0.2.7"
+ADDRESS = "192.0.2.7"
 
 
 class Broken(MemoryCounters):
@@ -23,24 +25,24 @@ class Broken(MemoryCounters):
 
     shared = True
 
-    def hit(self, limit, key, group):
+    def hit(self, hits, group):
         raise CountersError("no such host")
 
     def locks(self):
         raise CountersError("no such host")
 
 
-def refused(lockout, *keys):
+def refused(lockout, address, **how):
     try:
-        lockout.refuse(*keys)
+        lockout.refuse(address, **how)
     except ApiException as error:
         return error
     return None
 
 
-def fail(lockout, *keys):
+def fail(lockout, address, **how):
     try:
-        asyncio.run(outcome_of(lockout.failed(*keys)))
+        asyncio.run(outcome_of(lockout.failed(address, **how)))
     except ApiException as error:
         return error
     return None
@@ -53,35 +55,33 @@ def test_failed(name, tmp_path):
 
         def fail():
             with contextlib.suppress(ApiException):
-                return store.do(lambda: lockout.failed(ADDRESS, "app:1"))
+                return store.do(lambda: lockout.failed(ADDRESS))
             return "refused"
 
         assert [fail(), fail(), refused(lockout, ADDRESS)] == [None] * 3
         assert fail() is None
-        for keys in ((ADDRESS,), ("app:1",), ("app:2", ADDRESS), ("app:1", "address:192.0.2.8")):
-            error = refused(lockout, *keys)
-            assert (error.err_code, error.status_code) == (1002, 403)
-            assert error.message == "限制时间内调用失败次数，已达 3 次，请在 300 秒后重试"
-            assert error.headers == {"Retry-After": "300"}
-        assert refused(lockout, "app:2", "address:192.0.2.8") is None
+        error = refused(lockout, ADDRESS)
+        assert (error.err_code, error.status_code) == (1002, 403)
+        assert error.message == "限制时间内调用失败次数，已达 3 次，请在 300 秒后重试"
+        assert error.headers == {"Retry-After": "300"}
+        assert refused(lockout, "192.0.2.8") is None
         # Calls that were let in before the lock-out and fail after it.
         assert fail() == "refused"
 
 
-def test_failed_keys_count_apart():
+def test_failed_addresses_count_apart():
     lockout = Lockout(MemoryCounters(), "3/minute", 300)
     for number in range(3):
-        assert fail(lockout, f"address:192.0.2.{number}", "app:1") is None
-    assert refused(lockout, "app:1")
-    assert not any(refused(lockout, f"address:192.0.2.{number}") for number in range(3))
+        assert fail(lockout, f"192.0.2.{number}") is None
+    assert not any(refused(lockout, f"192.0.2.{number}") for number in range(3))
 
 
 def test_failed_ipv6_network_is_one_caller():
     lockout = Lockout(MemoryCounters(), "3/minute", 300)
     for number in range(3):
-        assert fail(lockout, f"address:2001:db8::{number}") is None
-    assert refused(lockout, "address:2001:db8::ffff")
-    assert not refused(lockout, "address:2001:db8:0:1::1")
+        assert fail(lockout, f"2001:db8::{number}") is None
+    assert refused(lockout, "2001:db8::ffff")
+    assert not refused(lockout, "2001:db8:0:1::1")
 
 
 @pytest.mark.parametrize(
@@ -97,27 +97,27 @@ def test_failed_ipv6_network_is_one_caller():
 def test_addresses(failing, refused_too, free):
     lockout = Lockout(MemoryCounters(), "3/minute", 300)
     for address in failing:
-        assert fail(lockout, f"address:{address}") is None
-    assert all(refused(lockout, f"address:{address}") for address in refused_too)
-    assert not any(refused(lockout, f"address:{address}") for address in free)
+        assert fail(lockout, address) is None
+    assert all(refused(lockout, address) for address in refused_too)
+    assert not any(refused(lockout, address) for address in free)
 
 
 def test_calls_from_other_sites_count_apart():
     lockout = Lockout(MemoryCounters(), "2/minute", 300)
     assert not lockout.active
     for address in ("2001:db8::1", "2001:db8::2", "", ""):
-        assert fail(lockout, f"cross-site:{address}") is None
+        assert fail(lockout, address, cross_site=True) is None
     assert lockout.active
-    assert refused(lockout, "cross-site:2001:db8::3")
-    assert refused(lockout, "address:2001:db8::3", "cross-site:2001:db8::3")
-    assert not refused(lockout, "address:2001:db8::3", "cross-site:")
+    assert refused(lockout, "2001:db8::3", cross_site=True)
+    assert not refused(lockout, "2001:db8::3")
+    assert not refused(lockout, "", cross_site=True)
 
 
-def test_unknown_address_leaves_the_app_counted():
+def test_calls_from_other_sites_are_locked_out_with_their_address():
     lockout = Lockout(MemoryCounters(), "1/minute", 300)
-    assert fail(lockout, "address:", "app:1") is None
-    assert refused(lockout, "address:", "app:1")
-    assert not refused(lockout, "address:", "app:2")
+    assert fail(lockout, ADDRESS) is None
+    assert refused(lockout, ADDRESS, cross_site=True)
+    assert not refused(lockout, "192.0.2.8", cross_site=True)
 
 
 @pytest.mark.parametrize(
@@ -139,9 +139,9 @@ def test_forwarded_lists_neither_evade_nor_blame(peer, forwarded, locked):
     lockout = Lockout(MemoryCounters(), "3/minute", 300)
     for number in range(3):
         request = Request("GET", "", {"X-Forwarded-For": forwarded.format(f"198.51.100.{number}")}, peer=peer)
-        assert fail(lockout, f"address:{address_of(request)}") is None
-    assert refused(lockout, f"address:{locked}")
-    assert not any(refused(lockout, f"address:198.51.100.{number}") for number in range(3))
+        assert fail(lockout, address_of(request)) is None
+    assert refused(lockout, locked)
+    assert not any(refused(lockout, f"198.51.100.{number}") for number in range(3))
 
 
 def test_lockout_ends():
@@ -171,8 +171,8 @@ def test_memory_is_bounded(monkeypatch):
     monkeypatch.setattr(lockout_module, "_MOST_LOCKED", 5)
     lockout = Lockout(MemoryCounters(), "1/minute", 300)
     for number in range(20):
-        fail(lockout, f"app:{number}")
-    assert [number for number in range(20) if refused(lockout, f"app:{number}")] == [15, 16, 17, 18, 19]
+        fail(lockout, f"192.0.2.{number}")
+    assert [number for number in range(20) if refused(lockout, f"192.0.2.{number}")] == [15, 16, 17, 18, 19]
 
 
 def test_store_fails(caplog):
@@ -194,13 +194,13 @@ def test_store_fails(caplog):
 
 
 def test_all_places_for_lock_outs_are_taken(monkeypatch, caplog):
-    monkeypatch.setattr("apizen.governance.stores.counters.MOST_LOCKS", 1)
+    monkeypatch.setattr("apizen.governance.stores.memory.MOST_LOCKS", 1)
     counters = MemoryCounters()
     lockout = Lockout(counters, "1/minute", 300)
-    assert [fail(lockout, "app:1"), fail(lockout, "app:2")] == [None, None]
-    assert refused(lockout, "app:1")
-    assert refused(lockout, "app:2")
-    assert set(counters.locks()) == {"app:2"}
+    assert [fail(lockout, "192.0.2.1"), fail(lockout, "192.0.2.2")] == [None, None]
+    assert refused(lockout, "192.0.2.1")
+    assert refused(lockout, "192.0.2.2")
+    assert set(counters.locks()) == {"address:192.0.2.2"}
     assert caplog.records == []
 
 
@@ -220,13 +220,13 @@ def test_many_addresses_can_not_end_lock_outs(name, flood, member, others, tmp_p
     for number in range(300):
         if counters.times_full:
             break
-        fail(lockout, "address:" + flood.format(number, number))
+        fail(lockout, flood.format(number, number))
     assert counters.times_full == 1
     # Each of them is new, and fails once.
-    failures = [fail(lockout, "address:" + member.format(number)) for number in range(2, 9)]
+    failures = [fail(lockout, member.format(number)) for number in range(2, 9)]
     assert [error and error.err_code for error in failures] == [None] * 3 + [1002] * 4
-    assert refused(lockout, "address:" + member.format(200)).err_code == 1002
-    assert not any(refused(lockout, f"address:{other}") for other in others)
+    assert refused(lockout, member.format(200)).err_code == 1002
+    assert not any(refused(lockout, other) for other in others)
     assert [record.getMessage().split(",")[0] for record in caplog.records] == [
         "all places for failed calls of addresses are taken"
     ]

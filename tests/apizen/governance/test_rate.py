@@ -10,10 +10,12 @@ from apizen.call_plan import CallPlan
 from apizen.caller import Caller
 from apizen.entry import Entry
 from apizen.exception import ApiException
+from apizen.governance.error import CountersError
 from apizen.governance.limit import parse_rate
 from apizen.governance.rate import RateGuards, Rates
 from apizen.governance.signature_guard import AUTH
-from apizen.governance.stores.counters import CountersError, MemoryCounters, outcome_of
+from apizen.governance.stores.base import outcome_of
+from apizen.governance.stores.memory import MemoryCounters
 from apizen.governance.stores.redis import RedisCounters
 from apizen.settings import Settings
 from tests.services import redis
@@ -30,7 +32,7 @@ class Clock:
 class Broken(MemoryCounters):
     """A store that fails."""
 
-    def hit_all(self, hits, group=None):
+    def hit(self, hits, group=None):
         raise CountersError("no such host")
 
 
@@ -281,5 +283,5 @@ def test_redis_killed_and_back(caplog):
 def test_guard_costs_little_beside_its_counters():
     guard = rates_of("1000000/minute", "2000000/minute").guard("1000000/minute")
     counters, limit = MemoryCounters(), limits.parse("1000000/minute")
-    hits = seconds_of(lambda: [counters.hit(limit, "a") for _ in range(1000)])
+    hits = seconds_of(lambda: [counters.hit([(limit, "a")]) for _ in range(1000)])
     assert seconds_of(lambda: [guard.check(asking()) for _ in range(1000)]) < 15 * hits

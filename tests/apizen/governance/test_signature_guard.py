@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-import limits
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +24,7 @@ from apizen.exception import ApiSysExceptions
 from apizen.faces.rpc import Gateway
 from apizen.governance.address import Networks
 from apizen.governance.canonical import canonical
+from apizen.governance.error import CountersError
 from apizen.governance.lockout import Lockout
 from apizen.governance.records.apps import Apps
 from apizen.governance.records.database import Database
@@ -33,7 +33,9 @@ from apizen.governance.records.models import App
 from apizen.governance.records.secret import SecretKey
 from apizen.governance.signature import SIGN_METHODS, request_to_sign, signature, string_to_sign
 from apizen.governance.signature_guard import SignatureGuard, SignatureGuards
-from apizen.governance.stores.counters import CountersError, Decision, Group, MemoryCounters
+from apizen.governance.stores.base import Group, Hit
+from apizen.governance.stores.memory import MemoryCounters
+from apizen.governance.stores.window import Decision
 from apizen.parameters import Parameters
 from apizen.pipeline import Pipeline
 from apizen.request import Request, Response
@@ -68,19 +70,16 @@ class Later:
         self.store = MemoryCounters()
         self.claims: list[tuple[str, float]] = []
 
-    async def claim_all(self, keys: Sequence[str], seconds: float) -> bool:
-        self.claims += [(key, seconds) for key in keys]
+    async def claim(self, keys: Sequence[str], seconds: float) -> bool:
+        self.claims += [(key, seconds) for key in keys if not key.startswith("familiar:")]
         await asyncio.sleep(next(NUMBERS) % 7 / 1000)
-        return self.store.claim_all(keys, seconds)
-
-    async def claim(self, key: str, seconds: float) -> bool:
-        return self.store.claim(key, seconds)
+        return self.store.claim(keys, seconds)
 
     async def is_any_claimed(self, keys: Sequence[str]) -> bool:
         return self.store.is_any_claimed(keys)
 
-    async def hit(self, limit: limits.RateLimitItem, key: str, group: Group) -> Decision:
-        return self.store.hit(limit, key, group)
+    async def hit(self, hits: Sequence[Hit], group: Group) -> list[Decision]:
+        return self.store.hit(hits, group)
 
     async def lock(self, key: str, seconds: float) -> None:
         self.store.lock(key, seconds)
@@ -91,26 +90,24 @@ class Broken:
 
     shared = waits = False
 
-    def claim_all(self, keys: Sequence[str], seconds: float) -> Any:
+    def claim(self, keys: Sequence[str], seconds: float) -> Any:
         raise CountersError("nobody there")
-
-    claim = claim_all
 
     def is_any_claimed(self, keys: Sequence[str]) -> Any:
         raise CountersError("nobody there")
 
-    def hit(self, limit: limits.RateLimitItem, key: str, group: Group) -> Any:
+    def hit(self, hits: Sequence[Hit], group: Group) -> Any:
         raise CountersError("nobody there")
 
 
 class BrokenLater(Broken):
     waits = True
 
-    async def claim_all(self, keys: Sequence[str], seconds: float) -> Any:
-        return Broken.claim_all(self, keys, seconds)
+    async def claim(self, keys: Sequence[str], seconds: float) -> Any:
+        return Broken.claim(self, keys, seconds)
 
-    async def hit(self, limit: limits.RateLimitItem, key: str, group: Group) -> Any:
-        return Broken.hit(self, limit, key, group)
+    async def hit(self, hits: Sequence[Hit], group: Group) -> Any:
+        return Broken.hit(self, hits, group)
 
 
 class Shop:
@@ -741,9 +738,9 @@ def test_a_lockout_is_not_made_longer_by_what_it_refuses(shop: Shop) -> None:
     class Counting(MemoryCounters):
         hits = 0
 
-        def hit(self, limit: limits.RateLimitItem, key: str, group: Group) -> Decision:
+        def hit(self, hits: Sequence[Hit], group: Group = Group.ADDRESSES) -> list[Decision]:
             self.hits += 1
-            return super().hit(limit, key, group)
+            return super().hit(hits, group)
 
     counters = Counting()
     shop.open(lockout=Lockout(counters, "3/minute", 300))

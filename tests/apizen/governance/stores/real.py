@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from apizen.governance.stores.counters import Counters, MemoryCounters, outcome_of
+from apizen.governance.stores.base import Counters, outcome_of
 from apizen.governance.stores.file import FileCounters
+from apizen.governance.stores.memory import MemoryCounters
 from apizen.governance.stores.redis import RedisCounters
 from tests.services import redis
 

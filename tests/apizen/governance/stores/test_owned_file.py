@@ -15,7 +15,7 @@ import pytest
 from apizen.governance.stores import owned_file
 from apizen.governance.stores.owned_file import MirroredFile, OwnedFile, OwnedFileError
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 HEADER = b"a header\n"
 SIZE = 3 * 2**20 + 100
 OTHER = "another process uses .*claims: each server needs its own data folder"
