@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 
 # Each layer of the framework may import those before it.
 LAYERS = [
-    {"error_texts", "exception", "docstring", "body_size", "throttled_log", "service", "place", "media_type"},
+    {"error_texts", "exception", "docstring", "body_size", "clock", "throttled_log", "service", "place", "media_type"},
     {"schema", "settings"},
     {"call_plan", "entry", "values", "caller", "call", "request", "parameters"},
     {"guard", "endpoint", "catalogue", "version"},

@@ -36,6 +36,7 @@ import msgspec
 import structlog
 
 from apizen.call import Call
+from apizen.clock import SecondText
 from apizen.observability.log_file import LogFile
 from apizen.observability.log_writer import LogWriter
 from apizen.observability.masking import masked, masked_parameters, masked_path, masked_sent, shortened
@@ -60,7 +61,6 @@ class AccessLog:
 
     def __init__(self, sink: LogFile, *, parameters: bool = False) -> None:
         self._parameters = parameters
-        self._clock = _Clock()
         self._log: Any = structlog.wrap_logger(
             structlog.ReturnLogger(),
             processors=[_line],
@@ -80,7 +80,7 @@ class AccessLog:
         name = _name if call.registered else _sent
         app = call.claimed or call.caller.app
         members: dict[str, Any] = {
-            "time": self._clock.text(time.time()),
+            "time": _time(time.time()),
             "level": "info",
             "request_id": call.caller.request_id,
             "address": call.caller.address,
@@ -107,7 +107,7 @@ class AccessLog:
         self._writer.put(
             self._log.info(
                 "request",
-                time=self._clock.text(time.time()),
+                time=_time(time.time()),
                 level="info",
                 address=address,
                 verb=_name(verb),
@@ -129,7 +129,7 @@ class AccessLog:
 
     def _write_error(self, record: logging.LogRecord, message: str, error: _ErrorInfo) -> None:
         members: dict[str, Any] = {
-            "time": self._clock.text(record.created),
+            "time": _time(record.created),
             "level": record.levelname.lower(),
             "request_id": getattr(record, "request_id", ""),
             "logger": record.name,
@@ -148,9 +148,7 @@ class AccessLog:
         self._writer.close()
 
     def _lost_line(self, lost: int) -> bytes:
-        written: bytes = self._log.warning(
-            "log lines were lost", time=self._clock.text(time.time()), level="warning", lost=lost
-        )
+        written: bytes = self._log.warning("log lines were lost", time=_time(time.time()), level="warning", lost=lost)
         return written
 
 
@@ -170,25 +168,15 @@ class _Handler(logging.Handler):
         self._journal.flush()
 
 
-class _Clock:
-    """The time as text in UTC; what is the same for a whole second is made once a second."""
+_seconds = SecondText(lambda second: datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
 
-    __slots__ = ("_second",)
 
-    def __init__(self) -> None:
-        self._second = (0, "")
-
-    def text(self, now: float) -> str:
-        """
-        >>> _Clock().text(1451620800.25)
-        '2016-01-01T04:00:00.250Z'
-        """
-        whole = int(now)
-        second, text = self._second
-        if second != whole:
-            text = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-            self._second = (whole, text)  # at once: another thread must not see the text of another second
-        return f"{text}.{int((now - whole) * 1000):03d}Z"
+def _time(now: float) -> str:
+    """
+    >>> _time(1451620800.25)
+    '2016-01-01T04:00:00.250Z'
+    """
+    return f"{_seconds.of(now)}.{int(now % 1 * 1000):03d}Z"
 
 
 def _milliseconds(seconds: float) -> float:

@@ -11,8 +11,8 @@ import pytest
 
 from apizen.governance.records.folder import FolderLock
 from apizen.governance.state import Home, Homes, SharedState
-from apizen.governance.stores.memory import MemoryCounters
 from apizen.governance.stores.file import FileCounters
+from apizen.governance.stores.memory import MemoryCounters
 from apizen.governance.stores.redis import RedisCounters
 from apizen.service import StartError
 from apizen.settings import Settings
