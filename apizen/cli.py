@@ -36,7 +36,7 @@ from apizen.servers.descriptors import descriptor_limit, raise_descriptor_limit
 from apizen.servers.supervisor import Supervisor
 from apizen.servers.tornado.listener import bind
 from apizen.servers.tornado.server import Server
-from apizen.service import StartError
+from apizen.service import Services, StartError
 from apizen.settings import Settings, SettingsError
 from apizen.version import RegistrationError
 
@@ -129,8 +129,9 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
 
 async def _serve(app: Application, sockets: Sequence[socket.socket], announce: Callable[[], None]) -> None:
     settings = app.settings
-    server = Server(app.front, app.runner, settings.host, settings.port, app.services, app.connections)
-    await server.start_services()
+    services = Services(app.services)
+    await services.start()
+    server = Server(app.front, app.runner, settings.host, settings.port, services, app.connections)
     server.start(sockets, shared=settings.workers > 1)
     if settings.debug:
         autoreload.start()
@@ -201,13 +202,13 @@ def _verb(catalogue: Catalogue, version: str, method: str) -> str:
 
 
 async def _call(app: Application, request: Request) -> Response:
-    server = Server(app.front, app.runner, "", 0, app.services)
-    await server.start_services()
+    services = Services(app.services)
+    await services.start()
     try:
         answer = app.gateway.handle(request)
         return answer if isinstance(answer, Response) else await answer
     finally:
-        await server.close_services()
+        await services.close()
 
 
 def check(make_app: MakeApp, settings: Settings) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
-__all__ = ["Service", "StartError"]
+__all__ = ["Service", "Services", "StartError"]
+
+logger = logging.getLogger(__name__)
 
 
 class StartError(Exception):
@@ -43,3 +46,40 @@ class Service(Protocol):
     async def close(self) -> None:
         """Ends it, after the last answer is sent. Services are closed in reverse order, whether they drained or not."""
         return
+
+
+class Services:
+    """Those of one application: started in their order, and closed in the reverse one, as far as they were started."""
+
+    def __init__(self, services: Sequence[Service] = ()) -> None:
+        self._services = tuple(services)
+        self._started: list[Service] = []
+
+    async def start(self) -> None:
+        """Starts them. Where one can't, those before it are closed. Raises `StartError`."""
+        try:
+            for service in self._services:
+                await service.start()
+                self._started.append(service)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def drain(self) -> None:
+        """Ends what goes on by itself in those that were started."""
+        for service in self._started:
+            await _safely(service, service.drain())
+
+    async def close(self) -> None:
+        """Closes those that were started."""
+        while self._started:
+            service = self._started.pop()
+            await _safely(service, service.close())
+
+
+async def _safely(service: Service, end: Awaitable[None]) -> None:
+    """Ends a service; one that fails must not keep the others from it."""
+    try:
+        await end
+    except Exception:
+        logger.exception("%s did not end well", type(service).__name__)

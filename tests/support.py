@@ -22,6 +22,7 @@ from apizen.governance.signature_guard import AUTH
 from apizen.guard import Guard
 from apizen.request import GATEWAY_PATH
 from apizen.servers.tornado.server import Server
+from apizen.service import Services
 from apizen.settings import Settings
 from apizen.version import Registry
 
@@ -173,8 +174,9 @@ class RunningServer(ThreadedServer):
         self.app = app
 
     async def begin(self) -> int:
-        self.server = Server(self.app.front, self.app.runner, HOST, 0, self.app.services, self.app.connections)
-        await self.server.start_services()
+        services = Services(self.app.services)
+        await services.start()
+        self.server = Server(self.app.front, self.app.runner, HOST, 0, services, self.app.connections)
         self.server.start()
         return self.server.port
 

@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -17,7 +17,7 @@ from apizen.runner import Runner
 from apizen.servers.tornado.connections import Connections
 from apizen.servers.tornado.front import Front
 from apizen.servers.tornado.listener import Listener, bind
-from apizen.service import Service
+from apizen.service import Services
 
 __all__ = ["Server"]
 
@@ -29,11 +29,11 @@ _BODY_SECONDS = 300.0
 
 
 class Server:
-    """Serves a `Front` on one address.
+    """Serves a `Front` on one address, and ends the ``services`` that were started before.
 
-    >>> async def main(front, runner):
-    ...     server = Server(front, runner, '127.0.0.1', 8010)
-    ...     await server.start_services()
+    >>> async def main(front, runner, services):
+    ...     await services.start()
+    ...     server = Server(front, runner, '127.0.0.1', 8010, services)
     ...     server.start()
     ...     await server.run(lambda: print('ready'))        # until SIGTERM or Ctrl-C
     """
@@ -44,30 +44,19 @@ class Server:
         runner: Runner,
         host: str,
         port: int,
-        services: Sequence[Service] = (),
+        services: Services | None = None,
         connections: Connections | None = None,
     ) -> None:
         self.host = host
         self.port = port
         self._front = front
         self._runner = runner
-        self._services = services
-        self._started: list[Service] = []
+        self._services = Services() if services is None else services
         self._http = HTTPServer(front, body_timeout=_BODY_SECONDS)
         self._http.conn_params.header_timeout = None  # see Connection
         self._connections = Connections() if connections is None else connections
         self._listener: Listener | None = None
         self._shared = False
-
-    async def start_services(self) -> None:
-        """Starts the services in their order. Where one can't, those before it are closed."""
-        try:
-            for service in self._services:
-                await service.start()
-                self._started.append(service)
-        except BaseException:
-            await self.close_services()
-            raise
 
     def start(self, sockets: Sequence[socket.socket] = (), shared: bool = False) -> None:
         """Accepts connections on ``sockets``, else on the address; port 0 takes a free one.
@@ -108,12 +97,11 @@ class Server:
         self._front.gateway.pipeline.draining = True
         if self._listener is not None:
             self._listener.close()
-        for service in self._started:
-            await _safely(service, service.drain())
+        await self._services.drain()
         await self._finish_calls(grace)
         await self._http.close_all_connections()
         self._runner.close()
-        await self.close_services()
+        await self._services.close()
 
     async def _finish_calls(self, grace: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -126,12 +114,6 @@ class Server:
         if late:
             await asyncio.wait(late, timeout=1)
             await asyncio.sleep(0)
-
-    async def close_services(self) -> None:
-        """Closes those that were started; for one who serves nothing. `close` does it, too."""
-        while self._started:
-            service = self._started.pop()
-            await _safely(service, service.close())
 
     async def _end_late_connections(self) -> None:
         while True:
@@ -149,14 +131,6 @@ class Server:
         except Exception:
             connection.close()
             raise
-
-
-async def _safely(service: Service, end: Awaitable[None]) -> None:
-    """Ends a service; one that fails must not keep the others from it."""
-    try:
-        await end
-    except Exception:
-        logger.exception("%s did not end well", type(service).__name__)
 
 
 def _on_signals(stop: Callable[[], None], numbers: Sequence[signal.Signals]) -> None:
