@@ -10,19 +10,21 @@ from tornado import web
 
 from apizen.breaker import Breaker
 from apizen.catalogue import Catalogue
+from apizen.faces.pages import Pages
 from apizen.faces.rpc import Gateway
 from apizen.governance.governance import Governance
 from apizen.governance.state import Home, Homes
-from apizen.observability.errors import errors_rules
+from apizen.observability.errors import errors_page
 from apizen.observability.observation import Observation
-from apizen.observability.status import status_rules
+from apizen.observability.status import status_pages
 from apizen.pipeline import Pipeline
 from apizen.runner import Runner
 from apizen.servers.descriptors import descriptor_limit, room_for_connections
+from apizen.servers.supervisor import worker_index
 from apizen.servers.tornado.connections import Connections
 from apizen.servers.tornado.front import Front
 from apizen.servers.tornado.multipart import parse_multipart
-from apizen.servers.tornado.pages import UnknownPath
+from apizen.servers.tornado.pages import UnknownPath, log_function
 from apizen.service import Service
 from apizen.settings import Settings
 from apizen.version import Registry, default_registry
@@ -37,7 +39,7 @@ class Application:
     settings: Settings
     catalogue: Catalogue
     gateway: Gateway
-    runner: Runner
+    pipeline: Pipeline
     front: Front
     #: Takes what only one server may have: called before anything else by the process that serves, or by the parent of
     #: those that do, which have it too. Not for a call in a process of its own. Raises `StartError`.
@@ -76,17 +78,17 @@ def make_app(
         max_body=settings.max_body,
     )
     connections = Connections(room_for_connections(settings.max_connections, settings.threads, descriptor_limit()))
-    observation = Observation(settings, gateway, runner, connections, governance.address_of, governance.times_full)
-    application = web.Application(
-        [
-            *handlers,
-            *errors_rules(gateway, settings.response_key),
-            *status_rules(gateway, observation.metrics, governance.why_not_ready),
-        ],
-        default_handler_class=UnknownPath,
-        default_handler_args={"gateway": gateway},
-        log_function=observation.log,
+    observation = Observation(
+        settings, gateway, runner, connections, governance.address_of, governance.times_full, worker_index
     )
-    front = Front(gateway, application, settings.max_body, observation.observers, governance.admit)
+    application = web.Application(
+        list(handlers),
+        default_handler_class=UnknownPath,
+        default_handler_args={"refuse": gateway.refuse},
+        log_function=log_function(observation.log),
+    )
+    status = status_pages(observation.metrics, lambda: pipeline.draining, governance.why_not_ready)
+    pages = Pages([errors_page(settings.response_key), *status], gateway.refuse, observation.log)
+    front = Front((gateway, pages), application, settings.max_body, observation.observers, governance.admit)
     running = (observation, governance, *services)
-    return Application(settings, catalogue, gateway, runner, front, governance.occupy, running, connections, breaker)
+    return Application(settings, catalogue, gateway, pipeline, front, governance.occupy, running, connections, breaker)

@@ -131,7 +131,7 @@ async def _serve(app: Application, sockets: Sequence[socket.socket], announce: C
     settings = app.settings
     services = Services(app.services)
     await services.start()
-    server = Server(app.front, app.runner, settings.host, settings.port, services, app.connections)
+    server = Server(app.front, app.pipeline, settings.host, settings.port, services, app.connections)
     server.start(sockets, shared=settings.workers > 1)
     if settings.debug:
         autoreload.start()

@@ -76,6 +76,10 @@ class Pipeline:
         self._breaker = breaker
         self._debug = debug
 
+    def close(self) -> None:
+        """Lets the threads end that run nothing."""
+        self._runner.close()
+
     def open_doors(self, caller: Caller) -> None:
         """To be asked first of all. Raises 1001, 1003 and 1030."""
         if self.draining:

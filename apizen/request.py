@@ -18,10 +18,10 @@ GATEWAY_PATH = "/api/router/rest"
 
 
 class Request(NamedTuple):
-    """What a client sent to the gateway's URL.
+    """What a client sent.
 
-    ``query`` is the part behind the question mark as it came, bytes read as Latin-1. ``headers`` finds a
-    header in any case. ``peer`` is the client's address.
+    ``path`` and ``query`` are what stands before and behind the question mark as it came, bytes read as Latin-1.
+    ``headers`` finds a header in any case. ``peer`` is the client's address.
     """
 
     verb: str
@@ -29,6 +29,7 @@ class Request(NamedTuple):
     headers: Mapping[str, str]
     body: bytes = b""
     peer: str = ""
+    path: str = GATEWAY_PATH
 
 
 class Response(NamedTuple):

@@ -176,7 +176,7 @@ class RunningServer(ThreadedServer):
     async def begin(self) -> int:
         services = Services(self.app.services)
         await services.start()
-        self.server = Server(self.app.front, self.app.runner, HOST, 0, services, self.app.connections)
+        self.server = Server(self.app.front, self.app.pipeline, HOST, 0, services, self.app.connections)
         self.server.start()
         return self.server.port
 

@@ -39,7 +39,7 @@ from apizen.faces.readers import Readers
 from apizen.media_type import media_type
 from apizen.parameters import FORM, FORMS, MAX_FORM, MultipartParser, Parameters, body_type, no_multipart
 from apizen.pipeline import Pipeline, log_failure
-from apizen.request import Request, Response, header
+from apizen.request import GATEWAY_PATH, Request, Response, header
 
 __all__ = ["Gateway"]
 
@@ -53,6 +53,8 @@ class Gateway:
     ``response_key``, ``cors_origin`` and ``max_answer`` are those of `Answers`. ``address_of`` finds a request's
     caller. ``max_body`` is the number of bytes that a body may have whose method is not known before it is read.
     """
+
+    reads_bodies = True
 
     def __init__(
         self,
@@ -73,6 +75,13 @@ class Gateway:
         self._address_of = address_of
         self._max_body = max_body
         self._readers = Readers()
+
+    @property
+    def draining(self) -> bool:
+        return self.pipeline.draining
+
+    def owns(self, path: str) -> bool:
+        return path == GATEWAY_PATH
 
     def handle(self, request: Request, foreseen: Exchange | None = None) -> Response | Awaitable[Response]:
         """Answers a request, of which ``foreseen`` is what `foresee` gave.

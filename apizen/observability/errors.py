@@ -11,26 +11,24 @@ or in English, as the browser asks or ``?lang=`` says; each code has an anchor, 
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
+import re
 from typing import Any
-
-from tornado.routing import URLSpec
-from tornado.template import Template
+from urllib.parse import parse_qs
 
 from apizen.exception import ApiException, ApiSysExceptions, declared_errors
 from apizen.faces.envelope import Envelope
-from apizen.faces.rpc import Gateway
-from apizen.servers.tornado.pages import EnvelopeHandler
+from apizen.faces.pages import Page
+from apizen.observability.errors_page import write_page
+from apizen.request import Request, Response, header
 
-__all__ = ["ERRORS_PATH", "catalogue", "errors_rules"]
+__all__ = ["ERRORS_PATH", "catalogue", "errors_page"]
 
 ERRORS_PATH = "/api/errors"
 
-_PAGE = Path(__file__).parent / "page" / "errors.html"
+_HEADERS = (("Vary", "Accept, Accept-Language"), ("X-Content-Type-Options", "nosniff"))
 # The page is one file: it loads nothing, and may not.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
-_FIRST_OF_APPLICATION = 2000
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
 def catalogue() -> list[dict[str, Any]]:
@@ -52,53 +50,43 @@ def _entry(error: type[ApiException]) -> dict[str, Any]:
     }
 
 
-def errors_rules(gateway: Gateway, response_key: str) -> list[URLSpec]:
-    """The rule for an `Application`. ``response_key`` names the envelope's member, as that of the gateway."""
-    return [URLSpec(ERRORS_PATH, _ErrorsHandler, {"gateway": gateway, "envelope": Envelope(response_key)})]
+def errors_page(response_key: str) -> Page:
+    """The page of the catalogue. ``response_key`` names the envelope's member, as that of the gateway."""
+    envelope = Envelope(response_key)
 
-
-class _ErrorsHandler(EnvelopeHandler):
-    def initialize(self, gateway: Gateway, envelope: Envelope) -> None:  # type: ignore[override]
-        super().initialize(gateway)
-        self._envelope = envelope
-
-    def set_default_headers(self) -> None:
-        self.clear_header("Server")
-        self.set_header("Vary", "Accept, Accept-Language")
-        self.set_header("X-Content-Type-Options", "nosniff")
-
-    def get(self) -> None:
-        headers = self.request.headers
-        wanted = self.get_query_argument("format", "").lower() or _preferred(
-            headers.get("Accept", ""), ("json", "html")
-        )
+    def answer(request: Request) -> Response:
+        wanted = _argument(request, "format").lower() or _preferred(_accepted(request, "Accept"), ("json", "html"))
         if wanted == "html":
-            language = self.get_query_argument("lang", "") or _preferred(
-                headers.get("Accept-Language", ""), ("en", "zh")
-            )
-            self._page("zh" if language == "zh" else "en")
-        elif wanted == "json":
-            self.set_header("Content-Type", "application/json; charset=utf-8")
-            self.finish(self._envelope.success(catalogue(), xml=False))
-        else:
-            self.refuse(ApiSysExceptions.invalid_format("format 应为 json 或 html"))
+            return _page(_argument(request, "lang") or _preferred(_accepted(request, "Accept-Language"), ("en", "zh")))
+        if wanted == "json":
+            body = envelope.success(catalogue(), xml=False)
+            return Response(200, [("Content-Type", "application/json; charset=utf-8")], body)
+        raise ApiSysExceptions.invalid_format("format 应为 json 或 html")
 
-    head = get
-
-    def _page(self, language: str) -> None:
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.set_header("Content-Security-Policy", _POLICY)
-        entries = catalogue()
-        groups = [
-            [entry for entry in entries if entry["code"] < _FIRST_OF_APPLICATION],
-            [entry for entry in entries if entry["code"] >= _FIRST_OF_APPLICATION],
-        ]
-        self.finish(_template().generate(zh=language == "zh", groups=groups))
+    return Page(ERRORS_PATH, answer, _HEADERS)
 
 
-@cache
-def _template() -> Template:
-    return Template(_PAGE.read_text("utf-8"), "errors.html", whitespace="oneline")
+def _page(language: str) -> Response:
+    headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", _POLICY)]
+    return Response(200, headers, write_page(catalogue(), "zh" if language == "zh" else "en"))
+
+
+def _accepted(request: Request, name: str) -> str:
+    return header(request.headers, name) or ""
+
+
+def _argument(request: Request, name: str) -> str:
+    """The last value of a name in the query string, empty where there is none. Raises 1025 for what is not UTF-8.
+
+    >>> _argument(Request('GET', 'lang=de&lang=%20zh&x', {}), 'lang')
+    'zh'
+    """
+    values = parse_qs(request.query, keep_blank_values=True, encoding="latin-1").get(name, [])
+    try:
+        texts = [value.encode("latin-1").decode() for value in values]
+    except UnicodeDecodeError:
+        raise ApiSysExceptions.bad_request from None
+    return _CONTROL.sub(" ", texts[-1]).strip() if texts else ""
 
 
 def _preferred(header: str, choices: tuple[str, str]) -> str:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tornado.web import RequestHandler
-
+from apizen.faces.face import Observer
 from apizen.faces.rpc import Gateway
 from apizen.governance.error import FolderError
 from apizen.request import Request
 from apizen.runner import Runner
-from apizen.servers.supervisor import worker_index
-from apizen.servers.tornado.connections import Connections
-from apizen.servers.tornado.front import Observer
 from apizen.service import Service
 from apizen.settings import Settings, SettingsError
 
@@ -33,8 +29,8 @@ class Observation(Service):
     """The log and the metrics, each None where the settings want none.
 
     Made before the workers are forked; a worker's own part begins with `start`. ``address_of`` finds the address
-    of a request's caller, ``times_full`` says how often the counters were full. Raises `SettingsError` where the log
-    can't be opened.
+    of a request's caller, ``times_full`` says how often the counters were full, ``worker_index`` which of the
+    workers this process is. Raises `SettingsError` where the log can't be opened.
     """
 
     def __init__(
@@ -42,11 +38,13 @@ class Observation(Service):
         settings: Settings,
         gateway: Gateway,
         runner: Runner,
-        connections: Connections,
+        connections: Sized,
         address_of: Callable[[Request], str] = attrgetter("peer"),
         times_full: Callable[[], int] = lambda: 0,
+        worker_index: Callable[[], int] = lambda: 0,
     ) -> None:
         self._address_of = address_of
+        self._worker_index = worker_index
         self.journal = _journal(settings)
         self.metrics = _metrics(settings, gateway, runner, connections, times_full)
         self._handler: logging.Handler | None = None
@@ -60,23 +58,18 @@ class Observation(Service):
             found.append(self.journal.record)
         return tuple(found)
 
-    def log(self, handler: RequestHandler) -> None:
-        """Logs a request of the application's, for Tornado's setting ``log_function``."""
+    def log(self, request: Request, status: int, bytes_out: int, seconds: float) -> None:
+        """Logs a request that is no call, and its answer."""
         if self.journal is not None:
-            request = handler.request
-            verb = request.method or ""
-            asked = Request(verb, request.query, request.headers, peer=request.remote_ip or "")
-            self.journal.record_other(
-                self._address_of(asked), verb, request.path, handler.get_status(),
-                int(handler._headers.get("Content-Length", 0)), request.request_time(),
-            )  # fmt: skip
+            address = self._address_of(request)
+            self.journal.record_other(address, request.verb, request.path, status, bytes_out, seconds)
 
     async def start(self) -> None:
         if self.journal is not None:
             self._handler = self.journal.handler()
             logging.getLogger().addHandler(self._handler)
         if self.metrics is not None:
-            self.metrics.begin(worker_index())
+            self.metrics.begin(self._worker_index())
             self._publishing = asyncio.create_task(self.metrics.watch())
 
     async def close(self) -> None:
@@ -107,7 +100,7 @@ def _journal(settings: Settings) -> AccessLog | None:
 
 
 def _metrics(
-    settings: Settings, gateway: Gateway, runner: Runner, connections: Connections, times_full: Callable[[], int]
+    settings: Settings, gateway: Gateway, runner: Runner, connections: Sized, times_full: Callable[[], int]
 ) -> Metrics | None:
     if not settings.metrics:
         return None

@@ -8,85 +8,53 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from tornado.routing import URLSpec
-
-from apizen.faces.rpc import Gateway
-from apizen.servers.tornado.pages import EnvelopeHandler
+from apizen.faces.pages import Page
+from apizen.request import Request, Response, header
 
 if TYPE_CHECKING:
     from apizen.observability.metrics import Metrics
 
-__all__ = ["status_rules"]
+__all__ = ["status_pages"]
+
+_HEADERS = (("Cache-Control", "no-store"),)
 
 
-def status_rules(gateway: Gateway, metrics: Metrics | None, why_not_ready: Callable[[], str]) -> list[URLSpec]:
-    """The rules for an `Application`: ``/healthz``, ``/readyz``, and with ``metrics`` also ``/metrics``.
+def status_pages(metrics: Metrics | None, draining: Callable[[], bool], why_not_ready: Callable[[], str]) -> list[Page]:
+    """``/healthz``, ``/readyz``, and with ``metrics`` also ``/metrics``.
 
-    ``why_not_ready`` gives the reason why the server should get no calls now, empty where it should.
+    ``draining`` says whether the server is shutting down, ``why_not_ready`` gives the reason why it should get no
+    calls now, empty where it should.
     """
-    rules = [
-        URLSpec("/healthz", _HealthHandler, {"gateway": gateway}),
-        URLSpec("/readyz", _ReadyHandler, {"gateway": gateway, "why_not_ready": why_not_ready}),
-    ]
+
+    def ready(request: Request) -> Response:
+        """200 while the server should get calls, else 503 and the reason."""
+        reason = "shutting down" if draining() else why_not_ready()
+        return _answer(503, status="not ready", reason=reason) if reason else _answer(200, status="ready")
+
+    pages = [Page("/healthz", _health, _HEADERS, logged=False), Page("/readyz", ready, _HEADERS, logged=False)]
     if metrics is not None:
-        rules.append(URLSpec("/metrics", _MetricsHandler, {"gateway": gateway, "metrics": metrics}))
-    return rules
+        pages.append(Page("/metrics", _exposition_of(metrics), _HEADERS, logged=False))
+    return pages
 
 
-class _Handler(EnvelopeHandler):
-    def set_default_headers(self) -> None:
-        self.clear_header("Server")
-        self.set_header("Cache-Control", "no-store")
-
-    def _log(self) -> None:
-        """Nothing: Tornado has this method for those who override it."""
-
-    def answer(self, **members: str) -> None:
-        self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.finish(json.dumps(members))
-
-
-class _HealthHandler(_Handler):
+def _health(request: Request) -> Response:
     """200 while the event loop turns."""
-
-    def get(self) -> None:
-        self.answer(status="ok")
-
-    head = get
+    return _answer(200, status="ok")
 
 
-class _ReadyHandler(_Handler):
-    """200 while the server should get calls, else 503 and the reason."""
-
-    def initialize(self, gateway: Gateway, why_not_ready: Callable[[], str]) -> None:  # type: ignore[override]
-        super().initialize(gateway)
-        self._why_not_ready = why_not_ready
-
-    def get(self) -> None:
-        reason = "shutting down" if self.gateway.pipeline.draining else self._why_not_ready()
-        if reason:
-            self.set_status(503)
-            self.answer(status="not ready", reason=reason)
-        else:
-            self.answer(status="ready")
-
-    head = get
+def _answer(status: int, /, **members: str) -> Response:
+    return Response(status, [("Content-Type", "application/json; charset=utf-8")], json.dumps(members).encode())
 
 
-class _MetricsHandler(_Handler):
-    def initialize(self, gateway: Gateway, metrics: Metrics) -> None:  # type: ignore[override]
-        super().initialize(gateway)
-        self._metrics = metrics
-
-    async def get(self) -> None:
-        self._metrics.publish()
-        accept = self.request.headers.get("Accept", "")
+def _exposition_of(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
+    async def exposition(request: Request) -> Response:
+        metrics.publish()
+        accept = header(request.headers, "Accept") or ""
         # In a thread, since with a thousand methods it takes a tenth of a second.
-        content_type, body = await asyncio.to_thread(self._metrics.exposition, accept)
-        self.set_header("Content-Type", content_type)
-        self.finish(body)
+        content_type, body = await asyncio.to_thread(metrics.exposition, accept)
+        return Response(200, [("Content-Type", content_type)], body)
 
-    head = get
+    return exposition

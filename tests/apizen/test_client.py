@@ -24,25 +24,14 @@ from urllib.parse import parse_qsl
 
 import httpx
 import pytest
-from tornado import web
 
-from apizen.application import Application
 from apizen.client import ApiError, AsyncClient, Client
-from apizen.faces.rpc import Gateway
-from apizen.governance.lockout import Lockout
 from apizen.governance.records.apps import Apps
 from apizen.governance.records.database import Database
-from apizen.governance.records.live import LiveRecords
 from apizen.governance.records.secret import SecretKey
 from apizen.governance.signature import SIGN_METHODS, request_to_sign, signature
-from apizen.governance.signature_guard import SignatureGuard
-from apizen.governance.stores.memory import MemoryCounters
-from apizen.pipeline import Pipeline
 from apizen.request import GATEWAY_PATH
-from apizen.runner import Runner
-from apizen.servers.tornado.front import Front
-from apizen.settings import Settings
-from tests.support import HOST, Demanding, RunningServer, registry_of, serving
+from tests.support import HOST, serving
 
 SECRET = "f00dfeed"
 GOOD = {"meta": {"code": 1000, "message": "执行成功"}, "response": {"id": 1}}
@@ -487,19 +476,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, s
     data = tmp_path_factory.mktemp("data")
     with closing(Database.open("", data)) as database:
         app = Apps(database, SecretKey("", data)).create("shop")
-    records = LiveRecords("", data)
-    records.load()
-    lockout = Lockout(MemoryCounters(), "20/minute", 300)
-    guard = SignatureGuard(
-        records, MemoryCounters(), lockout,
-        sign_methods=SIGN_METHODS, time_zone="+08:00", debug=False, fail_open=False,
-    )  # fmt: skip
-    runner = Runner(4, 4, 4)
-    catalogue = registry_of({"echo": METHODS["echo"] | {"auth": "sign"}}).catalogue(makers=[Demanding(guard)])
-    gateway = Gateway(catalogue, Pipeline(runner))
-    with RunningServer(
-        Application(Settings(), catalogue, gateway, runner, Front(gateway, web.Application(), 1 << 20))
-    ) as server:
+    with serving({"echo": METHODS["echo"] | {"auth": "sign"}}, data=str(data)) as server:
         yield f"http://{HOST}:{server.port}", app.app_key, app.secret
 
 

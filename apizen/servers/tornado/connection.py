@@ -7,7 +7,9 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from typing import Self
 
+from tornado.httputil import HTTPConnection
 from tornado.iostream import IOStream
 
 try:
@@ -58,9 +60,14 @@ class Connection(IOStream):
         self._stalled_since: float | None = None
         self._body_since: float | None = None
         self._body_size = 0
-        #: Set when the request was refused: whatever else is wrong with it has had its answer.
-        self.refused = False
+        self._refused = False
         super().set_nodelay(True)
+
+    @classmethod
+    def of(cls, connection: HTTPConnection) -> Self | None:
+        """The stream below a connection of Tornado's, if it is one of these."""
+        stream = getattr(connection, "stream", None)
+        return stream if isinstance(stream, cls) else None
 
     @property
     def waits_since(self) -> float | None:
@@ -79,6 +86,21 @@ class Connection(IOStream):
     def end_body(self) -> None:
         """It is there, or nobody waits for it."""
         self._body_since = None
+
+    def unhurried(self, pending: Awaitable[None]) -> Awaitable[None]:
+        """Takes the time that a handler needs for a piece of a body off that of the client."""
+
+        async def wait() -> None:
+            self.end_body()
+            await pending
+            self.expect_body()
+
+        return wait()
+
+    def refuse(self) -> None:
+        """The request is answered, whatever else is wrong with it."""
+        self._refused = True
+        self.end_body()
 
     def is_late(self, now: float) -> bool:
         """Whether the client takes no answer, or sends its body too slowly. To be asked every few seconds."""
@@ -120,7 +142,7 @@ class Connection(IOStream):
 
     def write(self, data: bytes | memoryview) -> asyncio.Future[None]:
         if data == _BARE_400:
-            data = b"" if self.refused else self._malformed()
+            data = b"" if self._refused else self._malformed()
         return super().write(data)
 
 

@@ -1,42 +1,43 @@
-"""Tornado's handlers for the server's own paths: what goes wrong in one is answered with an envelope, too."""
+"""What Tornado's `Application` is told: limits on forms, the answer to unknown paths, how its requests are logged."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
+from tornado.httputil import ParseBodyConfig, ParseMultipartConfig, set_parse_body_config
 from tornado.web import RequestHandler, stream_request_body
 
 from apizen.exception import ApiException, ApiSysExceptions
-from apizen.faces.rpc import Gateway
-from apizen.request import Request
+from apizen.request import Request, Response
 
-__all__ = ["EnvelopeHandler", "UnknownPath"]
+__all__ = ["UnknownPath", "limit_forms", "log_function"]
+
+# Tornado reads the forms of an application's handlers on the loop: a character of a part's header takes it a
+# microsecond.
+_MULTIPART = ParseMultipartConfig(max_parts=50, max_part_header_size=1024)
+
+
+def limit_forms() -> None:
+    """Limits the forms that the handlers of an application take, in the whole process."""
+    set_parse_body_config(ParseBodyConfig(multipart=_MULTIPART))
 
 
 @stream_request_body
-class EnvelopeHandler(RequestHandler):
-    """Base of the handlers. A body is read and thrown away: Tornado would parse every form, of which nobody asks."""
+class UnknownPath(RequestHandler):
+    """Answers every path that nothing else serves with 1035, which ``refuse`` writes.
 
-    _ERRORS: ClassVar[dict[int, type[ApiException]]] = {
-        404: ApiSysExceptions.unknown_path,
-        405: ApiSysExceptions.not_allowed_request,
-        413: ApiSysExceptions.body_too_large,
-    }
+    A body is read and thrown away: Tornado would parse every form, of which nobody asks.
+    """
 
-    def initialize(self, gateway: Gateway) -> None:
-        self.gateway = gateway
+    def initialize(self, refuse: Callable[[Request, ApiException], Response]) -> None:
+        self._refuse = refuse
 
     def data_received(self, chunk: bytes) -> None:
         pass
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        default = ApiSysExceptions.bad_request if status_code < 500 else ApiSysExceptions.system_error
-        self.refuse(self._ERRORS.get(status_code, default)())
-
-    def refuse(self, error: ApiException) -> None:
-        """Ends the request with an error's envelope."""
-        request = self.request
-        response = self.gateway.refuse(Request(request.method or "GET", request.query, request.headers), error)
+        response = self._refuse(_asked(self), ApiSysExceptions.unknown_path())
         self.clear()
         self.clear_header("Server")
         self.set_status(response.status)
@@ -48,8 +49,20 @@ class EnvelopeHandler(RequestHandler):
         return None
 
 
-class UnknownPath(EnvelopeHandler):
-    """Answers every path that nothing else serves."""
+def log_function(log: Callable[[Request, int, int, float], None]) -> Callable[[RequestHandler], None]:
+    """A value for the setting ``log_function``.
 
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        self.refuse(ApiSysExceptions.unknown_path())
+    ``log`` is told of each answer: the request, the HTTP status, the bytes of the body, and the seconds that it took.
+    """
+
+    def log_request(handler: RequestHandler) -> None:
+        size = int(handler._headers.get("Content-Length", 0))
+        log(_asked(handler), handler.get_status(), size, handler.request.request_time())
+
+    return log_request
+
+
+def _asked(handler: RequestHandler) -> Request:
+    request = handler.request
+    peer = request.remote_ip or ""
+    return Request(request.method or "", request.query, request.headers, peer=peer, path=request.path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -13,7 +12,7 @@ from typing import Any
 
 from tornado.httpserver import HTTPServer
 
-from apizen.runner import Runner
+from apizen.pipeline import Pipeline
 from apizen.servers.tornado.connections import Connections
 from apizen.servers.tornado.front import Front
 from apizen.servers.tornado.listener import Listener, bind
@@ -41,7 +40,7 @@ class Server:
     def __init__(
         self,
         front: Front,
-        runner: Runner,
+        pipeline: Pipeline,
         host: str,
         port: int,
         services: Services | None = None,
@@ -50,7 +49,7 @@ class Server:
         self.host = host
         self.port = port
         self._front = front
-        self._runner = runner
+        self._pipeline = pipeline
         self._services = Services() if services is None else services
         self._http = HTTPServer(front, body_timeout=_BODY_SECONDS)
         self._http.conn_params.header_timeout = None  # see Connection
@@ -94,26 +93,14 @@ class Server:
 
         Waits up to ``grace`` seconds for the calls that run and for their answers to be sent.
         """
-        self._front.gateway.pipeline.draining = True
+        self._pipeline.draining = True
         if self._listener is not None:
             self._listener.close()
         await self._services.drain()
-        await self._finish_calls(grace)
+        await self._front.in_flight.finish(grace, writing=lambda: self._connections.writing)
         await self._http.close_all_connections()
-        self._runner.close()
+        self._pipeline.close()
         await self._services.close()
-
-    async def _finish_calls(self, grace: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                while self._front.tasks or self._connections.writing:
-                    await asyncio.sleep(0.02)
-        late = list(self._front.tasks)
-        for task in late:
-            task.cancel()  # its client gets 1029
-        if late:
-            await asyncio.wait(late, timeout=1)
-            await asyncio.sleep(0)
 
     async def _end_late_connections(self) -> None:
         while True:

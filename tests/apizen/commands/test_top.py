@@ -16,8 +16,9 @@ from apizen.call import Call
 from apizen.caller import Caller
 from apizen.commands.command import command_of
 from apizen.commands.top import _read, top
+from apizen.faces.pages import Pages
 from apizen.observability.metrics import Gauge, Metrics
-from apizen.observability.status import status_rules
+from apizen.observability.status import status_pages
 from apizen.settings import Settings
 from tests.support import HOST, RunningServer, registry_of, until
 
@@ -40,7 +41,8 @@ class Busy(RunningServer):
         self.scrapes = 0
         names = [("1.0", "math.add"), ("1.0", "matrix.api.set-user"), ("1.0", "never")]
         self.metrics = Metrics(names, [Gauge("apizen_in_flight", "Calls that run", self.load)])
-        self.app.front.application.add_handlers(".*", status_rules(self.app.gateway, self.metrics, lambda: ""))
+        pages = status_pages(self.metrics, lambda: False, lambda: "")
+        self.app.front.faces = (self.app.gateway, Pages(pages, self.app.gateway.refuse, lambda *facts: None))
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.count)
 

@@ -10,7 +10,7 @@ from apizen import exception
 from apizen.application import make_app
 from apizen.error_texts import EXPLANATIONS
 from apizen.exception import ApiBaseExceptions, ApiSysExceptions
-from apizen.observability.errors import catalogue, errors_rules
+from apizen.observability.errors import catalogue
 from apizen.settings import Settings
 from tests.services import chromium
 from tests.support import HOST, RunningServer, registry_of
@@ -27,9 +27,7 @@ Declarations: Any = type(ApiBaseExceptions)
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RunningServer]:
-    running = RunningServer(make_app(Settings(access_log="off", metrics=False), registry_of({})))
-    running.app.front.application.add_handlers(".*", errors_rules(running.app.gateway, "response"))
-    with running:
+    with RunningServer(make_app(Settings(access_log="off", metrics=False), registry_of({}))) as running:
         yield running
 
 
@@ -124,9 +122,8 @@ def test_json(server):
 
 
 def test_response_key():
-    running = RunningServer(make_app(Settings(access_log="off", metrics=False), registry_of({})))
-    running.app.front.application.add_handlers(".*", errors_rules(running.app.gateway, "respone"))
-    with running as server:
+    settings = Settings(access_log="off", metrics=False, response_key="respone")
+    with RunningServer(make_app(settings, registry_of({}))) as server:
         assert set(server.send("GET", "/api/errors").json) == {"meta", "respone"}
 
 

@@ -8,6 +8,7 @@ import pytest
 from apizen.application import Application, make_app
 from apizen.governance.address import CallerAddress, Networks
 from apizen.observability.observation import Observation
+from apizen.servers.tornado.pages import log_function
 from apizen.settings import Settings, SettingsError
 from tests.support import HOST, RunningServer, registry_of
 
@@ -21,9 +22,9 @@ def test_address_of_another_path_is_that_of_the_caller(tmp_path, trusted, addres
     app = app_in(tmp_path)
     settings = Settings(access_log="access.log", metrics=False, data=str(tmp_path))
     observation = Observation(
-        settings, app.gateway, app.runner, app.connections, CallerAddress(Networks.of(trusted)).of
+        settings, app.gateway, app.pipeline, app.connections, CallerAddress(Networks.of(trusted)).of
     )
-    app.front.application.settings["log_function"] = observation.log
+    app.front.application.settings["log_function"] = log_function(observation.log)
     with RunningServer(app) as server:
         server.send("GET", "/foo;password=hush", headers={"X-Forwarded-For": "203.0.113.9"})
     assert observation.journal is not None

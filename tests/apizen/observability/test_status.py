@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from apizen.application import make_app
 from apizen.call import Call
 from apizen.caller import Caller
+from apizen.faces.pages import Pages
 from apizen.observability.metrics import Gauge, Metrics
-from apizen.observability.status import status_rules
+from apizen.observability.status import status_pages
+from apizen.request import Request
+from apizen.servers.tornado.pages import log_function
 from apizen.settings import Settings
 from tests.support import RunningServer, registry_of, until
 
@@ -29,11 +31,15 @@ class StatusServer(RunningServer):
         super().__init__(make_app(Settings(threads=4, access_log="off", metrics=False), registry_of(entries)))
         self.reason = ""
         self.metrics = Metrics([("1.0", "math.add")], [Gauge("apizen_in_flight", "Calls that run", lambda: 3.0)])
-        self.logged: list[Any] = []
-        application = self.app.front.application
-        application.settings["log_function"] = self.logged.append
+        self.logged: list[str] = []
+        front, gateway = self.app.front, self.app.gateway
+        front.application.settings["log_function"] = log_function(self._log)
         shown = self.metrics if metrics else None
-        application.add_handlers(".*", status_rules(self.app.gateway, shown, lambda: self.reason))
+        pages = status_pages(shown, lambda: gateway.draining, lambda: self.reason)
+        front.faces = (gateway, Pages(pages, gateway.refuse, self._log))
+
+    def _log(self, request: Request, *facts: float) -> None:
+        self.logged.append(request.path)
 
 
 @pytest.fixture
@@ -56,7 +62,7 @@ def test_health_while_every_thread_is_stuck(server):
     try:
         for caller in callers:
             caller.start()
-        assert until(lambda: len(server.app.front.tasks) == 4)
+        assert until(lambda: len(server.app.front.in_flight) == 4)
         assert server.send("GET", "/healthz").status == 200
         assert server.send("GET", "/readyz").status == 200
         assert server.send("GET", "/metrics").status == 200
@@ -125,4 +131,12 @@ def test_status_is_not_logged(server):
         server.send("GET", path)
     server.send("GET", "/nowhere")
     assert until(lambda: server.logged)
-    assert [handler.request.path for handler in server.logged] == ["/nowhere"]
+    assert server.logged == ["/nowhere"]
+
+
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+def test_a_body_is_thrown_away(server, verb):
+    answers = [server.send(verb, "/healthz", body) for body in (b"x" * 200_000, None)]
+    assert answers[0].status == answers[1].status
+    assert answers[0].body == answers[1].body
+    assert server.app.front.budget.held == 0

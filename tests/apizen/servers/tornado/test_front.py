@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from tornado.web import RequestHandler, URLSpec
 
 from apizen import UploadFile
 from apizen.application import make_app
+from apizen.exception import ApiException
+from apizen.request import Request, Response
 from apizen.settings import Settings
 from tests.support import HOST, RunningServer, registry_of, serving, until
 
@@ -458,13 +461,52 @@ def test_forms_of_an_applications_handlers(parts: list[str], status: int) -> Non
         assert (answer.status, answer.body == b"jack") == (status, status == 200)
 
 
+class Shout:
+    """A face of a test: answers with what it got, in capitals."""
+
+    draining = False
+    reads_bodies = True
+
+    def owns(self, path: str) -> bool:
+        return path.startswith("/shout/")
+
+    async def handle(self, request: Request, foreseen: Any = None, /) -> Response:
+        most = None if foreseen is None else foreseen.most
+        return Response(200, [], f"{request.path}?{request.query} {len(request.body)} {most}".upper().encode())
+
+    async def foresee(self, request: Request, length: int, /) -> Any:
+        return Response(200, [], b"NO") if length > 500_000 else SimpleNamespace(most=400_000)
+
+    def refuse(self, request: Request, error: ApiException) -> Response:
+        return Response(418, [], str(error.err_code).encode())
+
+
+@pytest.mark.parametrize(
+    ("target", "size", "answer"),
+    [
+        ("/shout/a%20b?c=1", 3, (200, b"/SHOUT/A%20B?C=1 3 NONE")),
+        ("http://x/shout/a", 0, (200, b"/SHOUT/A? 0 NONE")),
+        ("/shout/a", 300_000, (200, b"/SHOUT/A? 300000 400000")),
+        ("/shout/a", 450_000, (418, b"1028")),
+        ("/shout/a", 600_000, (200, b"NO")),
+    ],
+)
+def test_another_face(target: str, size: int, answer: tuple[int, bytes]) -> None:
+    with serving(METHODS, max_body=MAX_BODY) as server:
+        server.app.front.faces += (Shout(),)
+        got = server.send("POST", target, b"x" * size)
+        assert (got.status, got.body) == answer
+        assert server.get("v=1.0&method=strict").response == 1
+        assert server.send("GET", "/shout").meta[0] == 1035
+
+
 def test_client_that_goes_away_disturbs_nobody(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
     for request in (HEAD, POST + b"Content-Length: 100\r\n\r\n{", HEAD.replace(b"=echo", b"=slow") + b"\r\n"):
         with socket.create_connection((HOST, server.port)) as connection:
             connection.sendall(request)
     time.sleep(0.4)
     assert server.get("v=1.0&method=slow").response == "done"
-    assert until(lambda: not server.app.front.tasks)
+    assert until(lambda: not server.app.front.in_flight)
     assert not caplog.records
 
 

@@ -1,0 +1,113 @@
+"""What HTTP asks of a server, whichever it is: rules on the head of a request and on its answer, without any IO.
+
+What a rule forbids is raised as an `ApiException`; the server answers with it and ends the connection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+from apizen.body_size import LARGE_BODY
+from apizen.exception import ApiSysExceptions
+from apizen.media_type import media_type
+from apizen.parameters import FORM
+from apizen.request import Request, Response, header
+
+__all__ = [
+    "announced_length",
+    "check_host",
+    "check_unread",
+    "connection_header",
+    "is_large",
+    "limit_unread",
+    "lingers",
+    "sent_body",
+    "split_target",
+]
+
+# Tornado reads the forms of an application's handlers on the loop: a percent sign takes it 200 bytes.
+_MAX_FORM = 64 * 1024
+_MAX_FIELDS = 1000
+# RFC 3986, 3.2.2, and a port.
+_HOST = re.compile(r"(?:[A-Za-z0-9\[\]:._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*")
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """The path and the query of a request's target, in origin or absolute form (RFC 9112, 3.2), nothing decoded.
+
+    >>> split_target('/a%20b?c=1'), split_target('http://api.example/a?c=1')
+    (('/a%20b', 'c=1'), ('/a', 'c=1'))
+    """
+    path, _, query = target.partition("?")
+    if not path.startswith("/"):
+        try:
+            path = urlsplit(path).path
+        except ValueError:
+            path = ""
+    return path, query
+
+
+def check_host(version: str, hosts: Sequence[str]) -> None:
+    """Raises 1025 for a request that does not name one host (RFC 9112, 3.2); in HTTP/1.0 none need."""
+    if version == "HTTP/1.1" and len(hosts) != 1:
+        raise ApiSysExceptions.bad_request("应有一个 Host")
+
+
+def announced_length(headers: Mapping[str, str]) -> int | None:
+    """The length of the body that is announced: 0 where it comes in chunks, None where there is none."""
+    length = header(headers, "Content-Length")
+    if length is None:
+        return 0 if "Transfer-Encoding" in headers else None
+    return int(length[:20]) if length.isdecimal() else 0
+
+
+def is_large(length: int, most: int) -> bool:
+    """Whether a request with so much of a body is judged before the rest of it is read."""
+    return length > min(LARGE_BODY, most)
+
+
+def limit_unread(headers: Mapping[str, str], max_body: int) -> int:
+    """The number of bytes that a body may have that is for no call."""
+    return min(max_body, _MAX_FORM) if media_type(header(headers, "Content-Type") or "").name == FORM else max_body
+
+
+def check_unread(request: Request) -> None:
+    """Raises 1025 where the head of a request that is no call is odd: its host, and the number of its fields.
+
+    >>> check_unread(Request('GET', 'a=1', {'Host': 'api.example:8010'}))
+    """
+    host = header(request.headers, "Host") or ""
+    if request.query.count("&") >= _MAX_FIELDS or not _HOST.fullmatch(host):
+        raise ApiSysExceptions.bad_request
+
+
+def connection_header(version: str, asked: str | None, draining: bool) -> str | None:
+    """The header Connection of an answer (RFC 9112, 9.3), where it needs one.
+
+    ``asked`` is the header of the request, ``draining`` says that no more requests shall come.
+
+    >>> connection_header('HTTP/1.1', 'Close', False), connection_header('HTTP/1.0', 'keep-alive', False)
+    ('close', 'Keep-Alive')
+    """
+    if draining:
+        return "close"
+    if asked is None:
+        return None
+    if version == "HTTP/1.1":
+        return "close" if asked.lower() == "close" else None
+    return "Keep-Alive" if asked.lower() == "keep-alive" else None
+
+
+def sent_body(verb: str, response: Response) -> bytes:
+    """The part of an answer's body that is sent: none to HEAD."""
+    return b"" if verb == "HEAD" else response.body
+
+
+def lingers(headers: Mapping[str, str]) -> bool:
+    """Whether the client of a refused request may still be sending its body.
+
+    It would see a reset, and not the answer; with Expect it waits for a word before it sends.
+    """
+    return announced_length(headers) is not None and "Expect" not in headers
