@@ -2,7 +2,7 @@
 
 `CallPlan.of(function)` looks at the parameters when the function is registered; `bind` turns a request's
 parameters into arguments with one pass over a tuple. There is no `inspect` and no look at a type hint per
-request.
+request. What the documentation asks for (`parameters`, `result`, `summary`) is kept beside it.
 
 >>> def area(width: int, /, height: int = 2, *, unit: str = 'cm', **rest): return f'{width * height} {unit}'
 >>> plan = CallPlan.of(area)
@@ -22,32 +22,34 @@ from __future__ import annotations
 
 import functools
 import inspect
-import typing
-from collections.abc import Callable, Iterator, Mapping
-from inspect import Parameter
-from types import SimpleNamespace
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from apizen import docstring
 from apizen.exception import ApiException, ApiSysExceptions
-from apizen.schema.conversion import AS_IT_CAME, Converter, nullable
-from apizen.schema.converters import converter
-from apizen.schema.named import NamedType
+from apizen.functions import (
+    MISSING,
+    Parameter,
+    Result,
+    SignatureError,
+    docstring_of,
+    occupied,
+    parameter_of,
+    result_of,
+)
+from apizen.schema import AS_IT_CAME
 from apizen.schema.scalars import Mismatch, Missing, NotJson, Texts
 
-__all__ = ["CREDENTIALS", "PUBLIC_PARAMETERS", "Arguments", "CallPlan", "SignatureError"]
+__all__ = [
+    "CREDENTIALS", "MISSING", "PUBLIC_PARAMETERS", "Arguments", "CallPlan", "Parameter", "Result", "SignatureError",
+]  # fmt: skip
 
 PUBLIC_PARAMETERS = frozenset(
     {"v", "method", "format", "app_key", "timestamp", "sign", "sign_method", "nonce", "access_token"}
 )
 CREDENTIALS = frozenset({"sign", "access_token"})
 
-_MISSING: Any = object()
-
 Arguments = tuple[list[Any], dict[str, Any]]
-
-
-class SignatureError(ValueError):
-    """A function that can't be called with named parameters; the message names the parameter."""
 
 
 class _Slot(NamedTuple):
@@ -63,8 +65,10 @@ class CallPlan:
     """How to call one function with a request's parameters. Immutable after it is made."""
 
     __slots__ = (
+        "__dict__",
         "_named",
         "_own",
+        "_parameters",
         "_positional",
         "_rest",
         "_rest_lists",
@@ -75,19 +79,22 @@ class CallPlan:
     )
 
     def __init__(self, function: Callable[..., Any], signature: inspect.Signature) -> None:
-        parameters = signature.parameters.values()
-        hints = {parameter.name: _hint(function, parameter) for parameter in parameters}
-        slots = [(p.kind, _slot(p, hints[p.name])) for p in parameters if p.kind is not Parameter.VAR_KEYWORD]
+        rest_kind = inspect.Parameter.VAR_KEYWORD
+        parameters = tuple(parameter_of(function, one) for one in signature.parameters.values())
+        slots = [(one.kind, _slot(one)) for one in parameters if one.kind is not rest_kind]
+        rest = [one for one in parameters if one.kind is rest_kind]
         names = frozenset(slot.name for _, slot in slots)
-        rest = [parameter.name for parameter in parameters if parameter.kind is Parameter.VAR_KEYWORD]
         self.function = function
         self.signature = signature
-        self._positional = tuple(slot for kind, slot in slots if kind is Parameter.POSITIONAL_ONLY)
-        self._named = tuple(slot for kind, slot in slots if kind is not Parameter.POSITIONAL_ONLY)
-        self._rest = _slot(signature.parameters[rest[0]], hints[rest[0]]) if rest else None
-        self._own = names | CREDENTIALS | (_occupied(function) if rest else frozenset())
-        self.repeatable = frozenset(name for name in names if hints[name].repeatable)
-        self._rest_lists = bool(rest) and hints[rest[0]].repeatable
+        self._parameters = parameters
+        self._positional = tuple(slot for kind, slot in slots if kind is inspect.Parameter.POSITIONAL_ONLY)
+        self._named = tuple(slot for kind, slot in slots if kind is not inspect.Parameter.POSITIONAL_ONLY)
+        self._rest = _slot(rest[0]) if rest else None
+        self._own = names | CREDENTIALS | (occupied(function) if rest else frozenset())
+        self.repeatable = frozenset(
+            one.name for one in parameters if one.kind is not rest_kind and one.converter.repeatable
+        )
+        self._rest_lists = bool(rest) and rest[0].converter.repeatable
         #: The names that are not a typing error of the client.
         self.accepted = names | PUBLIC_PARAMETERS
 
@@ -99,9 +106,36 @@ class CallPlan:
         except (TypeError, ValueError) as error:
             raise SignatureError(f"its signature can't be read: {error}") from error
         for name, parameter in signature.parameters.items():
-            if parameter.kind is Parameter.VAR_POSITIONAL:
+            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 raise SignatureError(f"parameter *{name}: positional parameters without a name are not supported")
         return cls(function, signature)
+
+    # The documentation is read when somebody asks for it, so that a start does not wait for it.
+
+    @functools.cached_property
+    def _said(self) -> docstring.Docstring:
+        return docstring.read(docstring_of(self.function))
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return self._said.summary
+
+    @property
+    def description(self) -> str:
+        """What the docstring says beside its summary and its parts on parameters and the like."""
+        return self._said.description
+
+    @functools.cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All parameters in the signature's order, that of ``**`` as well."""
+        told = self._said.parameters
+        return tuple(one._replace(description=told.get(one.name, "")) for one in self._parameters)
+
+    @functools.cached_property
+    def result(self) -> Result:
+        """What the function gives."""
+        return result_of(self.function, self.signature, self._said.result)
 
     @property
     def takes_any(self) -> bool:
@@ -137,7 +171,7 @@ class CallPlan:
                 if name in values:
                     convert = slot.convert
                     named[name] = values[name] if convert is None else convert(values[name])
-                elif slot.default is _MISSING:
+                elif slot.default is MISSING:
                     raise Missing
         except Mismatch as mismatch:
             raise _api_error(slot, mismatch) from None
@@ -165,7 +199,7 @@ def _converted(slot: _Slot, value: Any) -> Any:
 
 
 def _default(slot: _Slot) -> Any:
-    if slot.default is _MISSING:
+    if slot.default is MISSING:
         raise Missing
     return slot.default
 
@@ -179,64 +213,7 @@ def _api_error(slot: _Slot, mismatch: Mismatch) -> ApiException:
     return ApiSysExceptions.error_args_type(f"{where} <{mismatch.name or slot.type_name}>")
 
 
-def _slot(parameter: Parameter, hinted: Converter) -> _Slot:
-    if parameter.default is None:
-        hinted = nullable(hinted)
+def _slot(parameter: Parameter) -> _Slot:
+    hinted = parameter.converter
     convert = None if hinted.convert is AS_IT_CAME.convert else hinted.convert
-    default = _MISSING if parameter.default is Parameter.empty else parameter.default
-    return _Slot(parameter.name, convert, default, hinted.name)
-
-
-def _hint(function: Callable[..., Any], parameter: Parameter) -> Converter:
-    hint = parameter.annotation
-    if hint is Parameter.empty:
-        return AS_IT_CAME
-    names = _namespace(function)
-    try:
-        if isinstance(hint, str):
-            hint = eval(hint, names)  # noqa: S307 (the developer's own annotation, as typing does)
-        if not isinstance(hint, NamedType):
-            # Evaluates what is still a string inside, as in list["User"].
-            holder = SimpleNamespace(__annotations__={"hint": hint})
-            hint = typing.get_type_hints(holder, names, include_extras=True)["hint"]
-        return converter(hint)
-    except Exception as error:
-        raise SignatureError(f"parameter {parameter.name}: its type hint {hint!r} can't be read: {error}") from error
-
-
-def _layers(function: Any) -> Iterator[Any]:
-    """The function and everything that a call of it goes through."""
-    yield function
-    if isinstance(function, functools.partial):
-        yield from _layers(function.func)
-    elif isinstance(function, type):
-        yield from (type(function).__call__, function.__new__, getattr(function, "__init__", None))
-    elif inspect.ismethod(function):
-        yield from _layers(function.__func__)
-    elif hasattr(function, "__wrapped__"):
-        yield from _layers(function.__wrapped__)
-    elif inspect.isfunction(type(function).__call__):
-        yield from _layers(type(function).__call__)
-
-
-def _namespace(function: Callable[..., Any]) -> dict[str, Any]:
-    """The global names of the module where the function was written: that of the innermost layer."""
-    found: dict[str, Any] = {}
-    for layer in _layers(function):
-        found = getattr(layer, "__globals__", found)
-    return found
-
-
-def _occupied(function: Callable[..., Any]) -> frozenset[str]:
-    """Names that a ``**`` parameter can't receive, since the call fills them already.
-
-    These are ``self`` of a bound method, what a partial has set, and the like.
-    """
-    names: set[str] = set()
-    for layer in _layers(function):
-        try:
-            parameters = inspect.signature(layer, follow_wrapped=False).parameters.values()
-        except (TypeError, ValueError):
-            continue
-        names.update(p.name for p in parameters if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY))
-    return frozenset(names) - inspect.signature(function).parameters.keys()
+    return _Slot(parameter.name, convert, parameter.default, hinted.name)

@@ -40,14 +40,18 @@ def read(text: str | None) -> Docstring:
     try:
         found = parse(text)
     except (ParseError, ValueError, LookupError):  # half a style
-        summary, _, rest = inspect.cleandoc(text).partition("\n")
-        return Docstring(summary, rest.strip())
+        return Docstring(*_paragraphs(inspect.cleandoc(text)))
     return Docstring(
-        _line(found.short_description),
-        (found.long_description or "").strip(),
+        *_paragraphs(found.description or ""),
         {one.arg_name: _line(one.description) for one in found.params if one.description},
         _line(found.returns.description) if found.returns else "",
     )
+
+
+def _paragraphs(text: str) -> tuple[str, str]:
+    """The first paragraph as a line, and all others."""
+    first, _, rest = text.partition("\n\n")
+    return _line(first), rest.strip()
 
 
 def _line(text: str | None) -> str:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"error_texts", "exception", "docstring", "body_size", "clock", "throttled_log", "service", "place", "media_type"},
     {"schema", "settings"},
-    {"call_plan", "entry", "values", "caller", "call", "request", "parameters"},
+    {"functions", "call_plan", "entry", "values", "caller", "call", "request", "parameters"},
     {"guard", "endpoint", "catalogue", "version"},
     {"breaker", "runner", "pipeline"},
     {"faces"},
@@ -143,7 +143,7 @@ def test_only_the_server_needs_tornado(package: str) -> None:
 
 
 def test_importing_loads_nothing_heavy() -> None:
-    heavy = {"cv2", "mss", "sqlalchemy", "redis", "httpx", "prometheus_client", "pydantic"}
+    heavy = {"cv2", "mss", "sqlalchemy", "redis", "httpx", "prometheus_client", "pydantic", "docstring_parser"}
     assert fresh(f"import sys, webapi.methods, apizen.cli; print({heavy} & set(sys.modules))") == "set()"
 
 

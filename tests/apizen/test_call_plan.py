@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import enum
 import functools
+import inspect
 import types
 import typing
 import uuid
@@ -17,9 +18,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from apizen import UploadFile
-from apizen.call_plan import CREDENTIALS, PUBLIC_PARAMETERS, CallPlan, SignatureError
+from apizen.call_plan import CREDENTIALS, MISSING, PUBLIC_PARAMETERS, CallPlan, Parameter, SignatureError
 from apizen.exception import ApiException
-from apizen.schema import Date, DateTime, Email, Integer, Money
+from apizen.schema import AS_IT_CAME, Date, DateTime, Email, Integer, Money
 
 PUBLIC = {
     "v": "1.0",
@@ -527,6 +528,120 @@ def with_unknown_rest(**b: NoSuchType): ...  # fmt: skip # noqa: F821
 def test_refused_at_registration(function, problem):
     with pytest.raises(SignatureError, match=f"^{problem}$"):
         CallPlan.of(function)
+
+
+# What the documentation reads
+
+
+def documented(count: int, /, order: Order | None = None, *, note=None, **rest: list[int]) -> list[Order]:
+    """Place an order.
+
+    It is delivered on the same day.
+
+    Args:
+        count: how many
+        order: what
+            is ordered
+        rest: all else
+
+    Returns:
+        what was ordered before
+    """
+    return [order or Order(count)]
+
+
+def test_parameters():
+    plan = CallPlan.of(documented)
+    kinds = inspect.Parameter
+    found = [(one.name, one.kind, one.hint, one.default, one.description) for one in plan.parameters]
+    assert found == [
+        ("count", kinds.POSITIONAL_ONLY, int, MISSING, "how many"),
+        ("order", kinds.POSITIONAL_OR_KEYWORD, Order | None, None, "what is ordered"),
+        ("note", kinds.KEYWORD_ONLY, MISSING, None, ""),
+        ("rest", kinds.VAR_KEYWORD, list[int], MISSING, "all else"),
+    ]
+    assert (plan.summary, plan.description) == ("Place an order.", "It is delivered on the same day.")
+    assert isinstance(plan.parameters, tuple)
+    assert plan.parameters is plan.parameters
+
+
+def test_parameters_have_the_converters_that_bind_uses():
+    count, order, note, rest = (one.converter for one in CallPlan.of(documented).parameters)
+    assert (count.schema(), note, rest.convert("[1]")) == ({"type": "integer"}, AS_IT_CAME, [1])
+    assert order.schema()["anyOf"] == [{"$ref": "#/$defs/Order"}, {"type": "null"}]
+    assert CallPlan.of(plain).parameters[0] == Parameter(
+        "a", inspect.Parameter.POSITIONAL_OR_KEYWORD, int, count, MISSING, ""
+    )
+    with_none = CallPlan.of(lambda a=None: a).parameters[0]
+    assert with_none.converter.nullable
+
+
+def test_parameter_with_default_none_takes_null():
+    def function(a: int = None): ...  # type: ignore[assignment]  # noqa: RUF013
+
+    found = CallPlan.of(function).parameters[0]
+    assert (found.hint, found.converter.schema()) == (int, {"anyOf": [{"type": "integer"}, {"type": "null"}]})
+
+
+def test_result():
+    result = CallPlan.of(documented).result
+    assert (result.hint, result.description) == (list[Order], "what was ordered before")
+    assert result.converter.schema()["items"] == {"$ref": "#/$defs/Order"}
+
+
+def with_unknown_result(a: int) -> NoSuchType: ...  # fmt: skip # noqa: F821
+def with_bad_result(a: int) -> 5: ...  # fmt: skip
+
+
+@pytest.mark.parametrize("function", [plain, with_unknown_result, with_bad_result])
+def test_result_without_a_hint_that_can_be_read(function):
+    assert CallPlan.of(function).result == (MISSING, AS_IT_CAME, "")
+
+
+class Described:
+    """A shop."""
+
+    def __init__(self, a: int = 1) -> None:
+        self.a = a
+
+    def __call__(self, b: int = 1) -> None:
+        """Sell.
+
+        :param b: what
+        """
+
+
+class Opened:
+    def __init__(self, a: int = 1) -> None:
+        """Open.
+
+        :param a: where
+        """
+
+
+class Undescribed:
+    """A shop without a word on selling."""
+
+    def __call__(self, b: int = 1) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "summary", "description"),
+    [
+        (Described(), "Sell.", "what"),
+        (Described, "A shop.", ""),
+        (Opened, "Open.", "where"),
+        (Undescribed(), "A shop without a word on selling.", ""),
+        (functools.partial(documented, 1), "Place an order.", "what is ordered"),
+        (functools.partial(Described()), "Sell.", "what"),
+        (decorated(Described().__call__), "Sell.", "what"),
+        (WithNew, "", ""),
+        (lambda a: a, "", ""),
+    ],
+)
+def test_docstring_of_what_is_called(function, summary, description):
+    plan = CallPlan.of(function)
+    assert (plan.summary, plan.parameters[0].description) == (summary, description)
 
 
 # Any JSON value for any hint
