@@ -70,6 +70,7 @@ JSON Schema can't say everything. What the schemas accept beyond what is taken:
   a format with names or other parts than numbers in it.
 - A set whose items can't be hashed, as of ``set[list[int]]``; it takes the empty array only.
 - An Enum with a float, as any text of a number; with a value that JSON does not have, as any value of its type.
+- A datetime or time inside what msgspec alone converts (a tagged Struct, a NamedTuple, a Sequence): any text.
 - What a record's ``__post_init__`` refuses; what a ``register`` without a schema refuses.
 - UploadFile: the canonical schema is that of a form's file; no JSON is taken, and the schema of every form says so.
 

@@ -39,7 +39,10 @@ class Writer:
         self._names: dict[Any, str] = {}
 
     def schema(self, converter: Converter, inside: bool = True) -> Schema:
-        """The schema of a value inside a document, or of a parameter, whose text may be a document itself."""
+        """The schema of a value inside a document, or of a parameter, whose text may be a document itself.
+
+        Parts of it belong to the converters: it is to be written out, not to be changed.
+        """
         return any_of(self.forms(converter, inside))
 
     def forms(self, converter: Converter, inside: bool = True) -> Forms:

@@ -87,7 +87,9 @@ def described_by_msgspec(hint: Any, writer: Writer) -> Schema:
         if isinstance(name, str):
             definition = _without_tag(definitions[name]) if writer.every_form else definitions[name]
             return writer.reference(json.dumps([name, definition]), name, lambda: placed(definition))
-        return {key: placed(one) for key, one in part.items()}
+        # A set takes what repeats.
+        left_out = {"uniqueItems"} if writer.every_form else set()
+        return {key: placed(one) for key, one in part.items() if key not in left_out}
 
     found: Schema = placed(schema)
     return found

@@ -220,7 +220,8 @@ POOL: list[Any] = [
     "[]", "[1]", '[1, "2"]', '["a"]', " [1] ", "[1,", "[[1]]", "[null]", "{}", '{"a": 1}', '{"a": "x"}',
     "{a", '"[]"', "[NaN]",
     '{"city": "b"}', '[{"city": "b"}]',
-    [], [1], ["1"], ["a"], [1, 2], [1, "1"], [1, "a"], [1, "a", 2], [1.5], [None], [True], [[]], [[1]], [{}], ["[1]"],
+    [], [1], ["1"], ["a"], [1, 2], [1, 1], [1, "1"], [1, "a"], [1, "a", 2], [1.5], [None], [True], [[]], [[1]], [{}],
+    ["[1]"],
     ["2017-05-20"], [{"city": "b"}], [{"city": []}], ["red", "2"], [5], [-1],
     {}, {"a": 1}, {"a": "1"}, {"a": "x"}, {"a": None}, {"1": 2}, {"red": ["a"]}, {"a": [1]}, {"a": "[1]"}, {"a": {}},
     {"city": "b"}, {"city": "b", "zip": "1", "more": 1}, {"city": None}, {"zip": 1}, {"a": {"city": "b"}},
@@ -261,6 +262,7 @@ ROWS |= {row_names(hint)[0]: hint for hint in [
     *[Literal["a", 1, None], Literal[True, 0, -5], Literal["12", "0.5", "12.0"], Colour, Level, Shape, list[Colour]],
     *[Address, UserDict, Closed, Tree, list[Address], dict[str, Address], Address | None, Address | int],
     *[Cat, Cat | Dog, Pair, Point, list[Cat], typing.Mapping[str, int], typing.Sequence[int]],
+    *[typing.AbstractSet[int], typing.Sequence[datetime.datetime]],
     *[datetime.date, datetime.datetime, datetime.time, datetime.timedelta, uuid.UUID, bytes],
     *[Annotated[int, msgspec.Meta(ge=0, lt=100)], Annotated[int, msgspec.Meta(gt=0, le=100)]],
     *[Annotated[int, msgspec.Meta(multiple_of=5)], Annotated[float, msgspec.Meta(multiple_of=0.1)]],
@@ -303,6 +305,7 @@ EXCUSES: dict[str, Callable[[Any], bool]] = {
     "not hashable": lambda value: isinstance(value, list) or is_text(value),
     "number of an Enum": lambda value: is_text(value) or value == ["1"],
     "type of an Enum": lambda value: isinstance(value, list) or is_text(value),
+    "inside": lambda value: isinstance(value, list) or is_text(value),
     "file": lambda value: is_text(value) or isinstance(value, list),
 }
 
@@ -327,6 +330,7 @@ for hints, canonical, every_form in [
     ([list[int | list[int]], list[int] | dict[str, int]], "", "digits"),
     ([set[list[int]]], "not hashable", "not hashable"),
     ([list[UploadFile]], "file", ""),
+    ([typing.Sequence[datetime.datetime]], "inside", "inside"),
     ([Literal["a", 1, None], Literal[True, 0, -5], Level], "whole", "whole"),
     ([Colour, list[Colour]], "", "number of an Enum"),
     ([Shape], "", "type of an Enum"),
