@@ -106,8 +106,8 @@ class LiveRecords:
         try:
             snapshot = self._reader.read()
         except LostDatabaseError as error:
-            self.lost = True
             self._losses.warning("the apps and bans can't be read: %s; put it back, or restart the server", error)
+            self.lost = True
             return False
         except GovernanceError as error:
             self._complaints.warning("the apps and bans can't be read: %s", error)
