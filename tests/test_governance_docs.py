@@ -82,7 +82,7 @@ def test_the_signature_of_a_whole_request(page: str) -> None:
         request = Request("POST", urlencode({**query, "sign": sign}), {"Content-Type": content_type}, body)
         parameters = Parameters(request, parse_multipart)
         parameters.read_body()
-        signed = canonical(request.verb, parameters.parts(), parameters.json_body())
+        signed = canonical(request.verb, parameters.parts(), parameters.document())
         assert signature("hmac-sha256-v2", "helloworld", signed) == sign
 
 

@@ -123,7 +123,7 @@ def reading(sent: tuple[str, str, tuple[bytes, str]]) -> tuple[bytes, Any]:
     parameters = Parameters(request, parse_multipart)
     parameters.read_body()
     call = verb, list(parameters.values.items()), sorted(parameters.repeated.items()), parameters.public_values()
-    return canonical(verb, parameters.parts(), parameters.json_body()), call
+    return canonical(verb, parameters.parts(), parameters.document()), call
 
 
 @settings(deadline=None)
