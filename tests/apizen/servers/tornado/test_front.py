@@ -376,7 +376,7 @@ def test_too_large_body_is_answered_to_a_client_that_sends_all_of_it_first(
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that is on its way is read for a minute."""
-    monkeypatch.setattr("apizen.servers.tornado.front._LINGER_SECONDS", 60.0)
+    monkeypatch.setattr("apizen.servers.tornado.lingering._SECONDS", 60.0)
 
 
 def test_too_large_body_is_answered_before_it_is_sent(server: RunningServer, patient: None) -> None:
