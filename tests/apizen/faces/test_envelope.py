@@ -149,7 +149,7 @@ SCALARS = [
     (uuid.UUID(int=5), '"00000000-0000-0000-0000-000000000005"', "00000000-0000-0000-0000-000000000005"),
     (b"\xff\x00", '"/wA="', "/wA="),
     (bytearray(b"hi"), '"aGk="', "aGk="),
-    pytest.param(memoryview(b"hi"), '"aGk="', "aGk=", id="memoryview"),
+    (memoryview(b"hi"), '"aGk="', "aGk="),
     (datetime.date(2017, 5, 20), '"2017-05-20"', "2017-05-20"),
     (datetime.time(12, 30), '"12:30:00"', "12:30:00"),
     (datetime.timedelta(days=1), '"P1D"', "P1D"),
@@ -165,13 +165,18 @@ SCALARS = [
 ]
 
 
-@pytest.mark.parametrize(("result", "as_json", "as_text"), SCALARS, ids=repr)
+def name_of(value):
+    """The same in each run, so without an address in memory."""
+    return "memoryview" if isinstance(value, memoryview) else repr(value)
+
+
+@pytest.mark.parametrize(("result", "as_json", "as_text"), SCALARS, ids=name_of)
 def test_scalar(result, as_json, as_text):
     assert in_json(result) == as_json
     assert in_xml(result) == f"<response>{as_text}</response>"
 
 
-@pytest.mark.parametrize(("result", "as_json", "as_text"), SCALARS, ids=repr)
+@pytest.mark.parametrize(("result", "as_json", "as_text"), SCALARS, ids=name_of)
 @pytest.mark.parametrize("within", [Point, Struct, lambda value: {"x": value, "y": None}, lambda value: Point(value)])
 def test_scalar_inside(within, result, as_json, as_text):
     assert in_json([within(result)]) == f'[{{"x":{as_json},"y":null}}]'
