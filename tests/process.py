@@ -29,7 +29,7 @@ def run(*arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None)
     """``python run.py …``, to its end."""
     return subprocess.run(
         [sys.executable, str(ROOT / "run.py"), *arguments],
-        cwd=cwd, env=environment(env), capture_output=True, text=True, timeout=60,
+        cwd=cwd, env=environment(env), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 
 

@@ -45,8 +45,8 @@ class StandIn(ThreadedServer):
     """Serves the page and what it asks for, from a thread of its own; ``port`` 0 takes a free one.
 
     What a test may set while it runs: the members of ``state`` and ``you``, ``frozen`` (streams send nothing
-    more), ``breaks_off`` (at the end streams are cut, not ended), ``max_viewers``, ``knows_viewers`` (whether the
-    state tells ``you``).
+    more), ``holds_back`` (new streams wait), ``breaks_off`` (at the end streams are cut, not ended), ``max_viewers``,
+    ``knows_viewers`` (whether the state tells ``you``).
     """
 
     def __init__(self, gate: Gate, port: int = 0, host: str = HOST, pictures: Any = moving_pictures) -> None:
@@ -59,6 +59,7 @@ class StandIn(ThreadedServer):
         self.you: dict[str, Any] = {}
         self.frozen = False
         self.breaks_off = False
+        self.holds_back = False
         self.knows_viewers = True
         self.max_viewers = 50
         self.streams: dict[str, ViewerState] = {}
@@ -130,6 +131,8 @@ class _StreamHandler(_Handler):
         if len(stand_in.streams) >= stand_in.max_viewers:
             self.set_status(503)
             return
+        while stand_in.holds_back:
+            await asyncio.sleep(0.01)
         token = self.get_query_argument("viewer")
         quality = self.get_query_argument("quality")
         _StreamHandler.number += 1

@@ -278,14 +278,14 @@ def test_processes_at_once_on_a_fresh_database(url: str, tmp_path: Path) -> None
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    with ThreadPoolExecutor(8) as processes:
-        made = list(processes.map(create, range(8)))
+    with ThreadPoolExecutor(4) as processes:
+        made = list(processes.map(create, range(4)))
     with closing(Database.open(url, tmp_path / "data")) as database:
         key = SecretKey("", tmp_path / "data")
         sealed = Apps(database, key).sealed()
         secrets = {app.app_key: key.decrypt(token) for app, token in sealed}
         assert secrets == {app["app_key"]: app["secret"] for app in made}
-        assert len(sealed) == database.state().revision == 8
+        assert len(sealed) == database.state().revision == 4
 
 
 def test_one_name_made_by_several_at_once_is_made_once(url: str, data: Path) -> None:

@@ -271,7 +271,7 @@ def test_what_postgresql_loses_stands_until_it_is_put_back(
         execute(loss)
         assert until(lambda: records.lost)
         assert (records.known, records.ban_of("192.0.2.7") is not None) == (True, True)
-        assert f"{said}; put it back, or restart the server" in caplog.text
+        assert until(lambda: f"{said}; put it back, or restart the server" in caplog.text)
         execute(put_back)
         assert until(lambda: not records.lost)
 
