@@ -8,8 +8,9 @@ BIN := $(VENV)/bin
 run: $(VENV)/run.done
 	$(BIN)/python run.py $(ARGS)
 
+# The whole suite on all cores; what ARGS names runs as pytest does it, one after the other.
 test: $(VENV)/dev.done
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist worksteal)
 
 # What leans on Tornado's insides, beside the newest Tornado, or another: make test-tornado TORNADO===6.6
 TORNADO ?=
