@@ -19,8 +19,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from apizen.commands.app import app as app_commands
 from apizen.governance.signature import signature, string_to_sign
-from tests.process import Program, run, running
+from tests.apizen.commands.operating import Operator
+from tests.process import Program, running
 from tests.support import HOST, SECRETS, until
 
 SHOP = """
@@ -46,7 +48,7 @@ one_or_two = pytest.mark.parametrize("workers", [1, 2])
 @pytest.fixture
 def app(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "shop.py").write_text(SHOP, "utf-8")
-    made: dict[str, str] = json.loads(run("app", "create", "buyer", "--json", cwd=tmp_path).stdout)
+    made: dict[str, str] = Operator(tmp_path / "data").run(app_commands, "create", "buyer", "--json").json
     SECRETS.add(made["secret"])
     return made
 
