@@ -122,7 +122,8 @@ def reading(sent: tuple[str, str, tuple[bytes, str]]) -> tuple[bytes, Any]:
     request = Request(verb, query, {"Content-Type": content_type} if content_type else {}, body)
     parameters = Parameters(request, parse_multipart)
     parameters.read_body()
-    call = verb, list(parameters.values.items()), sorted(parameters.repeated.items()), parameters.public_values()
+    public = sorted((name, parameters.public(name)) for _, name, _ in parameters.parts())
+    call = verb, list(parameters.named.items()), sorted(parameters.repeated.items()), public
     return canonical(verb, parameters.parts(), parameters.document()), call
 
 
