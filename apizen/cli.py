@@ -32,7 +32,7 @@ from apizen.commands.maintenance import maintenance
 from apizen.commands.sign import sign
 from apizen.commands.top import top
 from apizen.request import GATEWAY_PATH, Request, Response
-from apizen.servers.descriptors import descriptor_limit, raise_descriptor_limit
+from apizen.servers.descriptors import connection_limit, descriptor_limit, raise_descriptor_limit
 from apizen.servers.supervisor import Supervisor
 from apizen.servers.tornado.listener import bind
 from apizen.servers.tornado.server import Server
@@ -66,9 +66,9 @@ def serve(make_app: MakeApp, settings: Settings) -> None:
     app = _app(make_app, settings)
     for problem in app.catalogue.problems:
         click.echo(f"bad configuration: {problem}", err=True)
-    if app.connections.limit < settings.max_connections:
+    if (limit := connection_limit(settings)) < settings.max_connections:
         message = "max_connections is %d: with a limit of %d open files (ulimit -n) only %d connections are taken"
-        logger.warning(message, settings.max_connections, descriptor_limit(), app.connections.limit)
+        logger.warning(message, settings.max_connections, descriptor_limit(), limit)
     sockets = _listen(settings)
     announce = functools.partial(_announce, app, sockets[0].getsockname()[1])
 
@@ -129,10 +129,8 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
 
 async def _serve(app: Application, sockets: Sequence[socket.socket], announce: Callable[[], None]) -> None:
     settings = app.settings
-    services = Services(app.services)
-    await services.start()
-    server = Server(app.front, app.pipeline, settings.host, settings.port, services, app.connections)
-    server.start(sockets, shared=settings.workers > 1)
+    server = Server(app, settings.host, settings.port)
+    await server.start(sockets, shared=settings.workers > 1)
     if settings.debug:
         autoreload.start()
     await server.run(announce)

@@ -69,16 +69,12 @@ class Pipeline:
     ) -> None:
         #: While true every call is refused with 1001.
         self.draining = False
+        self.runner = runner
         #: How many calls are being answered, those apart that run inline.
         self.in_flight = 0
-        self._runner = runner
         self._doors = tuple(doors)
         self._breaker = breaker
         self._debug = debug
-
-    def close(self) -> None:
-        """Lets the threads end that run nothing."""
-        self._runner.close()
 
     def open_doors(self, caller: Caller) -> None:
         """To be asked first of all. Raises 1001, 1003 and 1030."""
@@ -153,13 +149,13 @@ class Pipeline:
         """Runs what does not run inline. ``waiting`` is what an inline function has left to await."""
         with self._counted():
             if endpoint.mode == "thread":
-                answer = await self._runner.in_thread(endpoint, partial(_written, call, function))
+                answer = await self.runner.in_thread(endpoint, partial(_written, call, function))
                 if type(answer) is not _Waiting:
                     return answer
                 waiting = answer
             elif waiting is None and self._breaker is not None:
                 self._breaker.check(endpoint)
-            value = await self._runner.on_loop(endpoint, partial(_awaitable, call, function, waiting))
+            value = await self.runner.on_loop(endpoint, partial(_awaitable, call, function, waiting))
             call.ran = perf_counter() - call.admitted - call.waited
             return await self._write_later(endpoint, call, value)
 
@@ -176,7 +172,7 @@ class Pipeline:
         if call.writes_long:
             # No thread is free: a call that has had its effect must not end as one to try again.
             with contextlib.suppress(ApiSysExceptions.service_busy):
-                return await self._runner.in_thread(endpoint, partial(call.write, value))
+                return await self.runner.in_thread(endpoint, partial(call.write, value))
         if self._breaker is not None:
             return self._breaker.run(endpoint, call.write, value)
         return call.write(value)

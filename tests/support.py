@@ -22,7 +22,6 @@ from apizen.governance.signature_guard import AUTH
 from apizen.guard import Guard
 from apizen.request import GATEWAY_PATH
 from apizen.servers.tornado.server import Server
-from apizen.service import Services
 from apizen.settings import Settings
 from apizen.version import Registry
 
@@ -174,10 +173,8 @@ class RunningServer(ThreadedServer):
         self.app = app
 
     async def begin(self) -> int:
-        services = Services(self.app.services)
-        await services.start()
-        self.server = Server(self.app.front, self.app.pipeline, HOST, 0, services, self.app.connections)
-        self.server.start()
+        self.server = Server(self.app, HOST, 0)
+        await self.server.start()
         return self.server.port
 
     async def end(self) -> None:

@@ -13,9 +13,9 @@ import pytest
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.governance.canonical import canonical
 from apizen.governance.signature import SIGN_METHODS, request_to_sign, signature
+from apizen.multipart import parse_multipart
 from apizen.parameters import Parameters
 from apizen.request import Request
-from apizen.servers.tornado.multipart import parse_multipart
 from tests.process import ROOT
 from tests.support import serving
 

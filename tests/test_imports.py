@@ -19,16 +19,27 @@ ROOT = Path(__file__).parent.parent
 
 # Each layer of the framework may import those before it.
 LAYERS = [
-    {"error_texts", "exception", "docstring", "body_size", "clock", "throttled_log", "service", "place", "media_type"},
+    {
+        "error_texts",
+        "exception",
+        "docstring",
+        "body_size",
+        "clock",
+        "throttled_log",
+        "service",
+        "place",
+        "media_type",
+        "worker",
+    },
     {"schema", "settings"},
-    {"functions", "call_plan", "entry", "values", "caller", "call", "request", "parameters"},
+    {"functions", "call_plan", "entry", "values", "caller", "call", "request", "parameters", "multipart"},
     {"guard", "endpoint", "catalogue", "version"},
     {"breaker", "runner", "pipeline"},
     {"faces"},
     {"governance"},
     {"observability"},
-    {"servers"},
     {"application", "client"},
+    {"servers"},
     {"commands"},
     {"cli"},
 ]
@@ -40,7 +51,7 @@ PACKAGES = {
     "demo": {"webapi.exception"},
 }
 # The only modules of the framework that may import a library.
-ONLY = {"tornado": ("apizen.servers.tornado", "apizen.application", "apizen.cli")}
+ONLY = {"tornado": ("apizen.servers.tornado", "apizen.cli", "apizen.multipart")}
 
 
 def imported(path: Path) -> set[str]:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
+from apizen import multipart
 from apizen.body_size import LARGE_BODY
 from apizen.exception import SUCCESS_CODE, SUCCESS_MESSAGE, ApiException, ApiSysExceptions
 from apizen.faces import envelope, negotiation
@@ -27,7 +28,7 @@ from apizen.schema import converter
 from apizen.schema.scalars import Mismatch
 from apizen.schema.strict_json import MAX_DEPTH, MAX_WEIGHT, InvalidDocument, decode
 from apizen.servers.body_budget import BUDGET
-from apizen.servers.tornado import connection, multipart, server
+from apizen.servers.tornado import connection, server
 from apizen.settings import CONFIG_VARIABLE, known_variables
 from tests.process import ROOT, Program, run, running
 from tests.support import Answer

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from apizen.catalogue import Catalogue
 from apizen.faces.face import Observer
-from apizen.faces.rpc import Gateway
 from apizen.governance.error import FolderError
+from apizen.pipeline import Pipeline
 from apizen.request import Request
-from apizen.runner import Runner
 from apizen.service import Service
 from apizen.settings import Settings, SettingsError
+from apizen.worker import worker_index
 
 if TYPE_CHECKING:
     from apizen.observability.access_log import AccessLog
@@ -29,24 +30,23 @@ class Observation(Service):
     """The log and the metrics, each None where the settings want none.
 
     Made before the workers are forked; a worker's own part begins with `start`. ``address_of`` finds the address
-    of a request's caller, ``times_full`` says how often the counters were full, ``worker_index`` which of the
-    workers this process is. Raises `SettingsError` where the log can't be opened.
+    of a request's caller, ``times_full`` says how often the counters were full. Raises `SettingsError` where the log
+    can't be opened.
     """
 
     def __init__(
         self,
         settings: Settings,
-        gateway: Gateway,
-        runner: Runner,
-        connections: Sized,
+        catalogue: Catalogue,
+        pipeline: Pipeline,
         address_of: Callable[[Request], str] = attrgetter("peer"),
         times_full: Callable[[], int] = lambda: 0,
-        worker_index: Callable[[], int] = lambda: 0,
     ) -> None:
+        #: How many connections are open. A server says it.
+        self.connections: Callable[[], int] = lambda: 0
         self._address_of = address_of
-        self._worker_index = worker_index
         self.journal = _journal(settings)
-        self.metrics = _metrics(settings, gateway, runner, connections, times_full)
+        self.metrics = self._metrics_of(settings, catalogue, pipeline, times_full)
         self._handler: logging.Handler | None = None
         self._publishing: asyncio.Task[None] | None = None
 
@@ -69,7 +69,7 @@ class Observation(Service):
             self._handler = self.journal.handler()
             logging.getLogger().addHandler(self._handler)
         if self.metrics is not None:
-            self.metrics.begin(self._worker_index())
+            self.metrics.begin(worker_index())
             self._publishing = asyncio.create_task(self.metrics.watch())
 
     async def close(self) -> None:
@@ -79,6 +79,29 @@ class Observation(Service):
             if self._handler is not None:
                 logging.getLogger().removeHandler(self._handler)
             await asyncio.to_thread(self.journal.close)
+
+    def _metrics_of(
+        self, settings: Settings, catalogue: Catalogue, pipeline: Pipeline, times_full: Callable[[], int]
+    ) -> Metrics | None:
+        if not settings.metrics:
+            return None
+        from apizen.observability.metrics import Gauge, Metrics, Total
+
+        names = [
+            (endpoint.version, endpoint.name)
+            for endpoints in catalogue.methods.values()
+            for endpoint in endpoints.values()
+            if endpoint is not None
+        ]
+        runner = pipeline.runner
+        gauges = [
+            Gauge("apizen_calls_in_flight", "Calls that are being answered", lambda: pipeline.in_flight),
+            Gauge("apizen_calls_waiting", "Calls that wait for a thread", lambda: runner.waiting),
+            Gauge("apizen_connections", "Open connections", lambda: self.connections()),
+            Gauge("apizen_threads_overrun", "Threads stuck in a call whose time is up", lambda: runner.overrun),
+        ]
+        full = Total("apizen_counters_full", "Times that there was no place in which to count a caller", times_full)
+        return Metrics(names, gauges, settings.workers, [full])
 
 
 def _journal(settings: Settings) -> AccessLog | None:
@@ -97,26 +120,3 @@ def _journal(settings: Settings) -> AccessLog | None:
         raise SettingsError(str(error)) from error
     except OSError as error:
         raise SettingsError(f"the access log {path} can't be opened: {error.strerror}") from error
-
-
-def _metrics(
-    settings: Settings, gateway: Gateway, runner: Runner, connections: Sized, times_full: Callable[[], int]
-) -> Metrics | None:
-    if not settings.metrics:
-        return None
-    from apizen.observability.metrics import Gauge, Metrics, Total
-
-    names = [
-        (endpoint.version, endpoint.name)
-        for endpoints in gateway.catalogue.methods.values()
-        for endpoint in endpoints.values()
-        if endpoint is not None
-    ]
-    gauges = [
-        Gauge("apizen_calls_in_flight", "Calls that are being answered", lambda: gateway.pipeline.in_flight),
-        Gauge("apizen_calls_waiting", "Calls that wait for a thread", lambda: runner.waiting),
-        Gauge("apizen_connections", "Open connections", lambda: len(connections)),
-        Gauge("apizen_threads_overrun", "Threads stuck in a call whose time is up", lambda: runner.overrun),
-    ]
-    full = Total("apizen_counters_full", "Times that there was no place in which to count a caller", times_full)
-    return Metrics(names, gauges, settings.workers, [full])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 
+from apizen.settings import Settings
+
 if sys.platform != "win32":
     import resource
 
-__all__ = ["descriptor_limit", "raise_descriptor_limit", "room_for_connections"]
+__all__ = ["connection_limit", "descriptor_limit", "raise_descriptor_limit", "room_for_connections"]
 
 # Linux' own bound on the hard limit (fs.nr_open), where the hard limit is given as infinity or a billion.
 _MOST = 1 << 20
@@ -56,6 +58,11 @@ def room_for_connections(wanted: int, threads: int, limit: int) -> int:
     """
     room = max(limit - _RESERVE - _RESERVE_OF_A_THREAD * threads, limit // 2)
     return min(wanted or _MOST_CONNECTIONS, room)
+
+
+def connection_limit(settings: Settings) -> int:
+    """How many connections this process takes."""
+    return room_for_connections(settings.max_connections, settings.threads, descriptor_limit())
 
 
 def _finite(limit: int) -> int:

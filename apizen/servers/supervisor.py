@@ -26,8 +26,9 @@ from typing import NoReturn
 
 from apizen.breaker import Breaker
 from apizen.service import StartError
+from apizen.worker import become_worker
 
-__all__ = ["Supervisor", "delay_after", "worker_index"]
+__all__ = ["Supervisor", "delay_after"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +36,6 @@ _STEADY_SECONDS = 10.0
 _LONGEST_DELAY = 30.0
 # The server's own grace, and time to close what is behind it.
 _PATIENCE_SECONDS = 15.0
-
-_index = 0
-
-
-def worker_index() -> int:
-    """The number of this process among the workers, from 0. One that is started again keeps it."""
-    return _index
 
 
 def delay_after(deaths: int) -> float:
@@ -257,8 +251,7 @@ class Supervisor:
             os._exit(status)  # what the parent registered to be done at its exit is not the worker's to do
 
     def _leave_parent(self, index: int) -> None:
-        global _index
-        _index = index
+        become_worker(index)
         if self._breaker is not None:
             self._breaker.begin(index)
         signal.set_wakeup_fd(-1)

@@ -126,11 +126,11 @@ def test_1000_success(server: RunningServer) -> None:
 
 
 def test_1001_while_draining(server: RunningServer) -> None:
-    server.app.gateway.pipeline.draining = True
+    server.app.pipeline.draining = True
     try:
         answer = server.get(GOOD)
     finally:
-        server.app.gateway.pipeline.draining = False
+        server.app.pipeline.draining = False
     check(answer, 1001, "")
     assert answer.headers["Connection"] == "close"
 

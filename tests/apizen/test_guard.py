@@ -13,10 +13,10 @@ from apizen.call import Call
 from apizen.exception import ApiSysExceptions
 from apizen.faces.rpc import Gateway
 from apizen.guard import Guard
+from apizen.multipart import parse_multipart
 from apizen.pipeline import Door, Pipeline
 from apizen.request import Request, Response
 from apizen.runner import Runner
-from apizen.servers.tornado.multipart import parse_multipart
 from tests.support import Demanding, registry_of
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from apizen import UploadFile
 from apizen.exception import ApiException
+from apizen.multipart import parse_multipart
 from apizen.parameters import MAX_FIELDS, MAX_FORM, MAX_QUERY, Parameters, no_multipart
 from apizen.request import Request
-from apizen.servers.tornado.multipart import parse_multipart
 from tests.worst import LINEAR, times_larger, times_longer
 
 FORM = "application/x-www-form-urlencoded"

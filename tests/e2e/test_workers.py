@@ -29,7 +29,7 @@ import os
 import threading
 import time
 from apizen import ApiMethodBase, version
-from apizen.servers.supervisor import worker_index
+from apizen.worker import worker_index
 
 def who():
     return {"index": worker_index(), "process": os.getpid(), "parent": os.getppid()}
@@ -294,7 +294,7 @@ from apizen import ApiMethodBase, cli, version
 from apizen.application import make_app
 from apizen.service import Service
 from apizen.service import StartError
-from apizen.servers.supervisor import worker_index
+from apizen.worker import worker_index
 
 def note(what):
     with open(f"notes-{worker_index()}", "a") as notes:

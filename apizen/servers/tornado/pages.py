@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tornado.httputil import ParseBodyConfig, ParseMultipartConfig, set_parse_body_config
-from tornado.web import RequestHandler, stream_request_body
+from tornado.web import Application, RequestHandler, stream_request_body
 
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.request import Request, Response
 
-__all__ = ["UnknownPath", "limit_forms", "log_function"]
+__all__ = ["UnknownPath", "limit_forms", "web_application"]
 
 # Tornado reads the forms of an application's handlers on the loop: a character of a part's header takes it a
 # microsecond.
@@ -49,7 +49,21 @@ class UnknownPath(RequestHandler):
         return None
 
 
-def log_function(log: Callable[[Request, int, int, float], None]) -> Callable[[RequestHandler], None]:
+def web_application(
+    handlers: Sequence[Any],
+    refuse: Callable[[Request, ApiException], Response],
+    log: Callable[[Request, int, int, float], None],
+) -> Application:
+    """Tornado's application of some rules. ``refuse`` writes the answer to an unknown path, ``log`` is told of all."""
+    return Application(
+        list(handlers),
+        default_handler_class=UnknownPath,
+        default_handler_args={"refuse": refuse},
+        log_function=_log_function(log),
+    )
+
+
+def _log_function(log: Callable[[Request, int, int, float], None]) -> Callable[[RequestHandler], None]:
     """A value for the setting ``log_function``.
 
     ``log`` is told of each answer: the request, the HTTP status, the bytes of the body, and the seconds that it took.

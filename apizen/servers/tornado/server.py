@@ -12,10 +12,12 @@ from typing import Any
 
 from tornado.httpserver import HTTPServer
 
-from apizen.pipeline import Pipeline
+from apizen.application import Application
+from apizen.servers.descriptors import connection_limit
 from apizen.servers.tornado.connections import Connections
 from apizen.servers.tornado.front import Front
 from apizen.servers.tornado.listener import Listener, bind
+from apizen.servers.tornado.pages import web_application
 from apizen.service import Services
 
 __all__ = ["Server"]
@@ -28,44 +30,39 @@ _BODY_SECONDS = 300.0
 
 
 class Server:
-    """Serves a `Front` on one address, and ends the ``services`` that were started before.
+    """Serves an application on one address.
 
-    >>> async def main(front, runner, services):
-    ...     await services.start()
-    ...     server = Server(front, runner, '127.0.0.1', 8010, services)
-    ...     server.start()
+    >>> async def main(app):
+    ...     server = Server(app, '127.0.0.1', 8010)
+    ...     await server.start()
     ...     await server.run(lambda: print('ready'))        # until SIGTERM or Ctrl-C
     """
 
-    def __init__(
-        self,
-        front: Front,
-        pipeline: Pipeline,
-        host: str,
-        port: int,
-        services: Services | None = None,
-        connections: Connections | None = None,
-    ) -> None:
+    def __init__(self, app: Application, host: str, port: int) -> None:
+        settings, log = app.settings, app.observation.log
         self.host = host
         self.port = port
-        self._front = front
-        self._pipeline = pipeline
-        self._services = Services() if services is None else services
-        self._http = HTTPServer(front, body_timeout=_BODY_SECONDS)
+        self.connections = Connections(connection_limit(settings))
+        handlers = web_application(app.handlers, app.gateway.refuse, log)
+        self.front = Front(app.faces, handlers, settings.max_body, app.observation.observers, app.admit)
+        app.observation.connections = lambda: len(self.connections)
+        self._pipeline = app.pipeline
+        self._services = Services(app.services)
+        self._http = HTTPServer(self.front, body_timeout=_BODY_SECONDS)
         self._http.conn_params.header_timeout = None  # see Connection
-        self._connections = Connections() if connections is None else connections
         self._listener: Listener | None = None
         self._shared = False
 
-    def start(self, sockets: Sequence[socket.socket] = (), shared: bool = False) -> None:
-        """Accepts connections on ``sockets``, else on the address; port 0 takes a free one.
+    async def start(self, sockets: Sequence[socket.socket] = (), shared: bool = False) -> None:
+        """Starts the services, and accepts connections on ``sockets``, else on the address; port 0 takes a free one.
 
         ``shared`` are sockets that other workers accept from, too. Raises OSError where the address can't be had.
         """
+        await self._services.start()
         self._shared = shared
         listening = list(sockets) or bind(self.host, self.port)
         self.port = listening[0].getsockname()[1]
-        self._listener = Listener(listening, self._connections, self._serve, shared)
+        self._listener = Listener(listening, self.connections, self._serve, shared)
         self._listener.start()
 
     async def run(self, announce: Callable[[], None]) -> None:
@@ -97,22 +94,22 @@ class Server:
         if self._listener is not None:
             self._listener.close()
         await self._services.drain()
-        await self._front.in_flight.finish(grace, writing=lambda: self._connections.writing)
+        await self.front.in_flight.finish(grace, writing=lambda: self.connections.writing)
         await self._http.close_all_connections()
-        self._pipeline.close()
+        self._pipeline.runner.close()
         await self._services.close()
 
     async def _end_late_connections(self) -> None:
         while True:
             await asyncio.sleep(_IDLE_SECONDS / 15)
-            for connection in self._connections.late():
+            for connection in self.connections.late():
                 connection.close()
-            while (oldest := self._connections.oldest(_IDLE_SECONDS)) is not None:
+            while (oldest := self.connections.oldest(_IDLE_SECONDS)) is not None:
                 oldest.close()
                 await asyncio.sleep(0)  # thousands may have come at the same time
 
     def _serve(self, accepted: socket.socket, address: Any) -> None:
-        connection = self._connections.open(accepted, self._front.malformed)
+        connection = self.connections.open(accepted, self.front.malformed)
         try:
             self._http.handle_stream(connection, address)
         except Exception:

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import click
 import pytest
@@ -42,7 +43,8 @@ class Busy(RunningServer):
         names = [("1.0", "math.add"), ("1.0", "matrix.api.set-user"), ("1.0", "never")]
         self.metrics = Metrics(names, [Gauge("apizen_in_flight", "Calls that run", self.load)])
         pages = status_pages(self.metrics, lambda: False, lambda: "")
-        self.app.front.faces = (self.app.gateway, Pages(pages, self.app.gateway.refuse, lambda *facts: None))
+        gateway = self.app.gateway
+        self.app = replace(self.app, faces=(gateway, Pages(pages, gateway.refuse, lambda *facts: None)))
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.count)
 

@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.faces.rpc import Gateway
+from apizen.multipart import parse_multipart
 from apizen.pipeline import Pipeline
 from apizen.request import Request, Response
 from apizen.runner import Runner
 from apizen.schema import Date, Email, Money, UploadFile
-from apizen.servers.tornado.multipart import parse_multipart
 from tests.support import GATEWAY_PATH, HOST, registry_of, serving
 from tests.worst import LINEAR, times_longer
 

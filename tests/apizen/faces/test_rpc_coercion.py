@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from apizen import ApiMethodBase, UploadFile, version
 from apizen.faces.rpc import Gateway
+from apizen.multipart import parse_multipart
 from apizen.pipeline import Pipeline
 from apizen.request import Request, Response
 from apizen.runner import Runner
 from apizen.schema import Bool, Date, DateTime, Dict, Email, Float, Integer, List, Money, String
-from apizen.servers.tornado.multipart import parse_multipart
 from apizen.version import Registry
 
 FORM = "application/x-www-form-urlencoded"

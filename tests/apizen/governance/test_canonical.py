@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from apizen.exception import ApiException
 from apizen.governance.canonical import Part, canonical
+from apizen.multipart import parse_multipart
 from apizen.parameters import Parameters
 from apizen.request import Request
 from apizen.schema import UploadFile
-from apizen.servers.tornado.multipart import parse_multipart
 from tests.worst import seconds_of
 
 URLENCODED = "application/x-www-form-urlencoded"

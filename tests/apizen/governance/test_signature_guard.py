@@ -36,12 +36,12 @@ from apizen.governance.signature_guard import SignatureGuard, SignatureGuards
 from apizen.governance.stores.base import Group, Hit
 from apizen.governance.stores.memory import MemoryCounters
 from apizen.governance.stores.window import Decision
+from apizen.multipart import parse_multipart
 from apizen.parameters import Parameters
 from apizen.pipeline import Pipeline
 from apizen.request import Request, Response
 from apizen.runner import Runner
 from apizen.schema import UploadFile
-from apizen.servers.tornado.multipart import parse_multipart
 from apizen.settings import Settings
 from tests.support import Demanding, registry_of
 

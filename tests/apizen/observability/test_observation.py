@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,6 @@ import pytest
 from apizen.application import Application, make_app
 from apizen.governance.address import CallerAddress, Networks
 from apizen.observability.observation import Observation
-from apizen.servers.tornado.pages import log_function
 from apizen.settings import Settings, SettingsError
 from tests.support import HOST, RunningServer, registry_of
 
@@ -21,11 +21,8 @@ def app_in(data: Path) -> Application:
 def test_address_of_another_path_is_that_of_the_caller(tmp_path, trusted, address):
     app = app_in(tmp_path)
     settings = Settings(access_log="access.log", metrics=False, data=str(tmp_path))
-    observation = Observation(
-        settings, app.gateway, app.pipeline, app.connections, CallerAddress(Networks.of(trusted)).of
-    )
-    app.front.application.settings["log_function"] = log_function(observation.log)
-    with RunningServer(app) as server:
+    observation = Observation(settings, app.catalogue, app.pipeline, CallerAddress(Networks.of(trusted)).of)
+    with RunningServer(replace(app, observation=observation)) as server:
         server.send("GET", "/foo;password=hush", headers={"X-Forwarded-For": "203.0.113.9"})
     assert observation.journal is not None
     observation.journal.close()

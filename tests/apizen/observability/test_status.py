@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,6 @@ from apizen.faces.pages import Pages
 from apizen.observability.metrics import Gauge, Metrics
 from apizen.observability.status import status_pages
 from apizen.request import Request
-from apizen.servers.tornado.pages import log_function
 from apizen.settings import Settings
 from tests.support import RunningServer, registry_of, until
 
@@ -32,11 +32,10 @@ class StatusServer(RunningServer):
         self.reason = ""
         self.metrics = Metrics([("1.0", "math.add")], [Gauge("apizen_in_flight", "Calls that run", lambda: 3.0)])
         self.logged: list[str] = []
-        front, gateway = self.app.front, self.app.gateway
-        front.application.settings["log_function"] = log_function(self._log)
-        shown = self.metrics if metrics else None
-        pages = status_pages(shown, lambda: gateway.draining, lambda: self.reason)
-        front.faces = (gateway, Pages(pages, gateway.refuse, self._log))
+        app, shown = self.app, self.metrics if metrics else None
+        pages = status_pages(shown, lambda: app.pipeline.draining, lambda: self.reason)
+        self.app = replace(app, faces=(app.gateway, Pages(pages, app.gateway.refuse, self._log)))
+        app.observation.log = self._log  # type: ignore[method-assign]
 
     def _log(self, request: Request, *facts: float) -> None:
         self.logged.append(request.path)
@@ -62,7 +61,7 @@ def test_health_while_every_thread_is_stuck(server):
     try:
         for caller in callers:
             caller.start()
-        assert until(lambda: len(server.app.front.in_flight) == 4)
+        assert until(lambda: len(server.server.front.in_flight) == 4)
         assert server.send("GET", "/healthz").status == 200
         assert server.send("GET", "/readyz").status == 200
         assert server.send("GET", "/metrics").status == 200
@@ -88,7 +87,7 @@ def test_not_ready(server):
 
 
 def test_not_ready_while_draining(server):
-    server.app.gateway.pipeline.draining = True
+    server.app.pipeline.draining = True
     answer = server.send("GET", "/readyz")
     assert (answer.status, answer.json) == (503, {"status": "not ready", "reason": "shutting down"})
     assert server.send("GET", "/healthz").status == 200
@@ -139,4 +138,4 @@ def test_a_body_is_thrown_away(server, verb):
     answers = [server.send(verb, "/healthz", body) for body in (b"x" * 200_000, None)]
     assert answers[0].status == answers[1].status
     assert answers[0].body == answers[1].body
-    assert server.app.front.budget.held == 0
+    assert server.server.front.budget.held == 0

@@ -23,7 +23,8 @@ PROGRAM = """
 import json, logging, os, socket, sys, threading, time
 from apizen.servers import supervisor
 from apizen.service import StartError
-from apizen.servers.supervisor import Supervisor, worker_index
+from apizen.servers.supervisor import Supervisor
+from apizen.worker import worker_index
 
 logging.basicConfig(format="%(message)s")
 starts = open("starts", "a", buffering=1)
@@ -258,7 +259,7 @@ def act(index, ready): ready(); raise StartError("done") if index else wait()
 
 
 def test_a_process_of_its_own_is_worker_0() -> None:
-    assert supervisor.worker_index() == 0
+    assert worker_index() == 0
 
 
 @pytest.mark.parametrize(("deaths", "delay"), [(1, 0), (2, 1), (3, 2), (4, 4), (6, 16), (7, 30), (100_000, 30)])

@@ -493,7 +493,7 @@ class Shout:
 )
 def test_another_face(target: str, size: int, answer: tuple[int, bytes]) -> None:
     with serving(METHODS, max_body=MAX_BODY) as server:
-        server.app.front.faces += (Shout(),)
+        server.server.front.faces += (Shout(),)
         got = server.send("POST", target, b"x" * size)
         assert (got.status, got.body) == answer
         assert server.get("v=1.0&method=strict").response == 1
@@ -506,7 +506,7 @@ def test_client_that_goes_away_disturbs_nobody(server: RunningServer, caplog: py
             connection.sendall(request)
     time.sleep(0.4)
     assert server.get("v=1.0&method=slow").response == "done"
-    assert until(lambda: not server.app.front.in_flight)
+    assert until(lambda: not server.server.front.in_flight)
     assert not caplog.records
 
 

@@ -302,7 +302,7 @@ def test_a_body_that_does_not_come_ends_its_connection(hasty: RunningServer, pat
         asked = head("v=1.0&method=echo", LARGE).replace(b"/api/router/rest", path)
         connection.sendall(asked + b" " * came)
         assert ended(connection)
-    assert until(lambda: hasty.app.front.budget.held == 0)
+    assert until(lambda: hasty.server.front.budget.held == 0)
 
 
 def test_a_body_that_trickles_ends_its_connection(hasty: RunningServer) -> None:
@@ -335,7 +335,7 @@ def test_a_body_that_comes_slowly_enough_is_taken(hasty: RunningServer) -> None:
 def test_an_answer_that_nobody_takes_ends_its_connection(hasty: RunningServer) -> None:
     with socket.create_connection((HOST, hasty.port)) as connection:
         connection.sendall(b"GET /api/router/rest?v=1.0&method=answer&size=30000000 HTTP/1.1\r\nHost: x\r\n\r\n")
-        connections = hasty.app.connections
+        connections = hasty.server.connections
         assert until(lambda: connections.writing)
         assert until(lambda: not connections.writing and len(connections) == 0, 20)
 
@@ -361,7 +361,7 @@ def test_an_answer_that_is_taken_slowly_is_sent_whole(hasty: RunningServer) -> N
 
 def test_the_budget_of_all_bodies() -> None:
     with serving(METHODS, max_body=MAX_BODY) as server, ExitStack() as stack:
-        budget = server.app.front.budget
+        budget = server.server.front.budget
         budget.most = 400_000
         for _ in range(2):
             unfinished = stack.enter_context(socket.create_connection((HOST, server.port)))
@@ -382,8 +382,8 @@ def test_the_body_of_a_call_counts_until_its_answer() -> None:
     body = json.dumps({"text": "x" * 100_000}).encode()
     with serving({"wait": {"func": lambda text: gate.wait(10)}}) as server, ThreadPoolExecutor(1) as client:
         waiting = client.submit(server.post, "v=1.0&method=wait", body)
-        budget = server.app.front.budget
-        assert until(lambda: server.app.gateway.pipeline.in_flight)
+        budget = server.server.front.budget
+        assert until(lambda: server.app.pipeline.in_flight)
         assert budget.held == len(body)
         gate.set()
         assert waiting.result().response is True

@@ -91,7 +91,7 @@ def test_a_connection_that_can_not_be_served_is_closed(
         with socket.create_connection((HOST, server.port), timeout=5) as connection:
             assert connection.recv(100) == b""
     assert until(lambda: caplog.records)
-    assert len(server.app.connections) == 0
+    assert len(server.server.connections) == 0
     assert [record.getMessage() for record in caplog.records] == ["a connection could not be served"]
     assert "no room for it" in caplog.text
     assert server.get("v=1.0&method=quick").response == "quick"

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from apizen.servers.tornado.multipart import parse_multipart
+from apizen.multipart import parse_multipart
 from tests.worst import seconds_of
 
 
