@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from apizen.servers import supervisor
+from apizen.worker import worker_index
 from tests.process import ROOT, environment
 from tests.support import until
 
