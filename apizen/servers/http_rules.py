@@ -13,7 +13,7 @@ from apizen.body_size import LARGE_BODY
 from apizen.exception import ApiSysExceptions
 from apizen.media_type import media_type
 from apizen.parameters import FORM
-from apizen.request import Request, Response, header
+from apizen.request import Request, header
 
 __all__ = [
     "announced_length",
@@ -23,8 +23,7 @@ __all__ = [
     "is_large",
     "limit_unread",
     "lingers",
-    "sent_body",
-    "split_target",
+    "path_of",
 ]
 
 # Tornado reads the forms of an application's handlers on the loop: a percent sign takes it 200 bytes.
@@ -34,19 +33,18 @@ _MAX_FIELDS = 1000
 _HOST = re.compile(r"(?:[A-Za-z0-9\[\]:._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*")
 
 
-def split_target(target: str) -> tuple[str, str]:
-    """The path and the query of a request's target, in origin or absolute form (RFC 9112, 3.2), nothing decoded.
+def path_of(target: str) -> str:
+    """The path of a request's target without its query, in origin or absolute form (RFC 9112, 3.2), as it came.
 
-    >>> split_target('/a%20b?c=1'), split_target('http://api.example/a?c=1')
-    (('/a%20b', 'c=1'), ('/a', 'c=1'))
+    >>> path_of('/a%20b'), path_of('http://api.example/a')
+    ('/a%20b', '/a')
     """
-    path, _, query = target.partition("?")
-    if not path.startswith("/"):
-        try:
-            path = urlsplit(path).path
-        except ValueError:
-            path = ""
-    return path, query
+    if target.startswith("/"):
+        return target
+    try:
+        return urlsplit(target).path
+    except ValueError:
+        return ""
 
 
 def check_host(version: str, hosts: Sequence[str]) -> None:
@@ -98,11 +96,6 @@ def connection_header(version: str, asked: str | None, draining: bool) -> str | 
     if version == "HTTP/1.1":
         return "close" if asked.lower() == "close" else None
     return "Keep-Alive" if asked.lower() == "keep-alive" else None
-
-
-def sent_body(verb: str, response: Response) -> bytes:
-    """The part of an answer's body that is sent: none to HEAD."""
-    return b"" if verb == "HEAD" else response.body
 
 
 def lingers(headers: Mapping[str, str]) -> bool:

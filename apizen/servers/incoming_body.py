@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apizen.body_size import check_size
+from apizen.servers import http_rules
 from apizen.servers.body_budget import BodyBudget
 
 __all__ = ["IncomingBody"]
@@ -12,7 +13,8 @@ class IncomingBody:
     """Keeps the pieces of a body, within its limit and the budget of the process.
 
     It may have ``most`` bytes, which is checked from when `limit` is called: another limit may be found until then.
-    ``received`` is how many bytes have come, ``kept`` whether they are kept.
+    ``announced`` is how many bytes the client says that it has, 0 where it does not say, ``received`` how many have
+    come, ``kept`` whether they are kept.
 
     >>> body = IncomingBody(BodyBudget(), most=10)
     >>> body.add(b'name='), body.add(b'jack')
@@ -21,10 +23,11 @@ class IncomingBody:
     b'name=jack'
     """
 
-    __slots__ = ("_budget", "_chunks", "_held", "_limited", "kept", "most", "received")
+    __slots__ = ("_budget", "_chunks", "_held", "_limited", "announced", "kept", "most", "received")
 
-    def __init__(self, budget: BodyBudget, most: int) -> None:
+    def __init__(self, budget: BodyBudget, most: int, announced: int = 0) -> None:
         self.most = most
+        self.announced = announced
         self.received = 0
         self.kept = True
         self._limited = False
@@ -38,9 +41,14 @@ class IncomingBody:
         self._limited = True
 
     def throw_away(self, most: int) -> None:
-        """Nobody reads it; it may have no more bytes than these."""
+        """Nobody reads it; it may have no more bytes than these. Raises 1028 where more are announced."""
         self.limit(most)
         self.kept = False
+        check_size(self.announced, most)
+
+    def is_large(self, size: int) -> bool:
+        """Whether a request is judged before the rest of its body is read, when so much of it is known of."""
+        return http_rules.is_large(size, self.most)
 
     def add(self, chunk: bytes) -> None:
         """The next piece. Raises 1028 for one too many, 1030 where there is no memory left for it."""

@@ -24,15 +24,13 @@ from tornado.httputil import (
 )
 from tornado.web import Application
 
-from apizen.body_size import check_size
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.faces.face import Face, Observer
 from apizen.request import Request, Response, header
 from apizen.servers import http_rules
-from apizen.servers.body_budget import BodyBudget
-from apizen.servers.in_flight import InFlight
+from apizen.servers.edge import Edge
 from apizen.servers.incoming_body import IncomingBody
-from apizen.servers.response_head import write_head
+from apizen.servers.response_bytes import write_response
 from apizen.servers.tornado.connection import Connection
 from apizen.servers.tornado.lingering import Lingering
 from apizen.servers.tornado.pages import limit_forms
@@ -42,14 +40,8 @@ __all__ = ["Front"]
 _UNLIMITED = 1 << 62
 
 
-class Front(HTTPServerConnectionDelegate):
-    """Gives each request to the face whose it is, or to the application.
-
-    The first of the ``faces`` answers for what is no face's own. ``max_body`` is in bytes, and for all that is no
-    call; a face that reads bodies knows its own. ``admit`` raises an `ApiException` for a request that no one shall
-    get, where its face does not
-    ask by itself: for what no face reads, and for preflights.
-    """
+class Front(Edge, HTTPServerConnectionDelegate):
+    """Gives each request to the face whose it is, or to the application. See `Edge` for the rest."""
 
     def __init__(
         self,
@@ -59,29 +51,16 @@ class Front(HTTPServerConnectionDelegate):
         observers: Sequence[Observer] = (),
         admit: Callable[[Request], None] = lambda request: None,
     ) -> None:
-        self.faces = tuple(faces)
+        super().__init__(faces, max_body, observers, admit)
         self.application = application
-        self.max_body = max_body
-        self.observers = tuple(observers)
-        self.admit = admit
-        self.budget = BodyBudget()
-        self.in_flight = InFlight()
         limit_forms()
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         return _Message(self, server_conn, request_conn)
 
-    def face_of(self, path: str) -> Face | None:
-        """The face that answers for a path."""
-        for face in self.faces:
-            if face.owns(path):
-                return face
-        return None
-
-    def malformed(self) -> bytes:
-        """The whole answer to what is no HTTP request at all."""
-        response = self.faces[0].refuse(Request("GET", "", {}), ApiSysExceptions.bad_request())
-        return write_head(response, "close") + response.body
+    def bad_request(self) -> bytes:
+        """What is sent to a client that sends no HTTP."""
+        return write_response("GET", self.malformed(), "close")
 
 
 class _Message(HTTPMessageDelegate):
@@ -94,7 +73,7 @@ class _Message(HTTPMessageDelegate):
         self._stream: Connection | None = None  # while it owes a body
         self._face = front.faces[0]
         self._inner: HTTPMessageDelegate | None = None  # the application's, where no face owns the request
-        self._body = IncomingBody(front.budget, front.max_body)
+        self._body: IncomingBody | None = None  # where one is announced
         self._foreseen: Any = None
         self._lingering: Lingering | None = None  # from when the request was refused
 
@@ -106,37 +85,38 @@ class _Message(HTTPMessageDelegate):
         self._start_line = start_line
         self._headers = headers
         self._started = time.perf_counter()
-        self._path, self._query = http_rules.split_target(start_line.path)
+        path, _, self._query = start_line.path.partition("?")
+        self._path = path if path.startswith("/") else http_rules.path_of(path)
         if isinstance(self._connection, HTTP1Connection):
             # The limit is kept here: Tornado would end the connection with a bare 400.
             self._connection.set_max_body_size(_UNLIMITED)
         try:
             http_rules.check_host(start_line.version, headers.get_list("Host"))
-            return self._begin(self._expect_body())
+            announced = http_rules.announced_length(headers)
+            if announced is not None:
+                self._expect_body(announced)
+            return self._begin()
         except ApiException as error:
             self._refuse(error)
             return None
 
-    def _expect_body(self) -> int:
-        """The length of the body as the client says it, 0 where it does not."""
-        length = http_rules.announced_length(self._headers)
-        if length is None:
-            return 0
+    def _expect_body(self, announced: int) -> None:
+        self._body = IncomingBody(self._front.budget, self._front.max_body, announced)
         self._stream = Connection.of(self._connection)
         if self._stream is not None:
             self._stream.expect_body()
-        return length
 
-    def _begin(self, length: int) -> Awaitable[None] | None:
+    def _begin(self) -> Awaitable[None] | None:
         """Finds out whose the request is. Raises what keeps it out."""
-        face = self._front.face_of(self._path)
+        body = self._body
+        face = self._face if self._face.owns(self._path) else self._front.face_of(self._path)
         if face is not None and face.reads_bodies:
             self._face = face
             if self._start_line.method == "OPTIONS":
                 self._front.admit(self._request())
-            return self._foresee(length) if length and http_rules.is_large(length, self._body.most) else None
-        self._body.throw_away(http_rules.limit_unread(self._headers, self._body.most))
-        check_size(length, self._body.most)
+            return self._foresee(body, body.announced) if body is not None and body.is_large(body.announced) else None
+        if body is not None:
+            body.throw_away(http_rules.limit_unread(self._headers, body.most))
         self._front.admit(self._request())
         http_rules.check_unread(self._request())
         if face is None:
@@ -154,22 +134,25 @@ class _Message(HTTPMessageDelegate):
         self._inner = inner
         return received
 
-    async def _foresee(self, length: int) -> None:
+    async def _foresee(self, body: IncomingBody, length: int) -> None:
         """Lets the face judge a request with a body of this length before it is read."""
         foreseen = await self._face.foresee(self._request(), length)
         if isinstance(foreseen, Response):
             self._end(foreseen)
         else:
             self._foreseen = foreseen
-            self._body.limit(foreseen.most)
+            body.limit(foreseen.most)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         if self._lingering is not None:
             self._lingering.receive(len(chunk))
-            return None
+        elif self._body is not None:
+            return self._receive(self._body, chunk)
+        return None
+
+    def _receive(self, body: IncomingBody, chunk: bytes) -> Awaitable[None] | None:
         if self._stream is not None:
             self._stream.add_body(len(chunk))
-        body = self._body
         try:
             body.add(chunk)
         except ApiException as error:
@@ -181,7 +164,7 @@ class _Message(HTTPMessageDelegate):
             pending = self._inner.data_received(chunk)
             return pending if pending is None or self._stream is None else self._stream.unhurried(pending)
         judged = self._foreseen is not None or not body.kept
-        return None if judged or not http_rules.is_large(body.received, body.most) else self._foresee(body.received)
+        return None if judged or not body.is_large(body.received) else self._foresee(body, body.received)
 
     def finish(self) -> None:
         if self._stream is not None:
@@ -189,20 +172,21 @@ class _Message(HTTPMessageDelegate):
         if self._lingering is not None:
             self._lingering.end()
         elif self._inner is not None:
-            self._body.end()
+            self._end_body()
             self._inner.finish()
         else:
             self._answer()
 
     def on_connection_close(self) -> None:
-        self._body.end()
+        self._end_body()
         if self._lingering is not None:
             self._lingering.cancel()
         elif self._inner is not None:
             self._inner.on_connection_close()
 
     def _answer(self) -> None:
-        answer = self._face.handle(self._request(self._body.take()), self._foreseen)
+        body = b"" if self._body is None else self._body.take()
+        answer = self._face.handle(self._request(body), self._foreseen)
         if isinstance(answer, Response):
             self._write(answer)
         else:
@@ -218,8 +202,12 @@ class _Message(HTTPMessageDelegate):
         peer = getattr(context, "remote_ip", "")
         return Request(self._start_line.method, self._query, self._headers, body, peer, self._path)
 
+    def _end_body(self) -> None:
+        if self._body is not None:
+            self._body.end()
+
     def _write(self, response: Response) -> None:
-        self._body.end()
+        self._end_body()
         asked = header(self._headers, "Connection")
         self._send(response, http_rules.connection_header(self._start_line.version, asked, self._face.draining))
         self._connection.finish()
@@ -228,20 +216,21 @@ class _Message(HTTPMessageDelegate):
         # The head goes with the body in one piece: HTTPConnection.write_headers would build and check
         # anew, for each answer, what is known to be right; it takes 25 µs of the 110 a call has.
         verb = self._start_line.method
-        sent = write_head(response, connection) + http_rules.sent_body(verb, response)
+        sent = write_response(verb, response, connection)
         self._connection.write(sent)
         call = response.call
         if call is not None:
+            received = 0 if self._body is None else self._body.received
             seconds = time.perf_counter() - self._started
             for observe in self._front.observers:
-                observe(call, verb, response.status, self._body.received, len(sent), seconds)
+                observe(call, verb, response.status, received, len(sent), seconds)
 
     def _refuse(self, error: ApiException) -> None:
         self._end(self._face.refuse(self._request(), error))
 
     def _end(self, response: Response) -> None:
         """Answers at once and ends the connection."""
-        self._body.end()
+        self._end_body()
         self._inner = None
         self._send(response, "close")
         if (stream := Connection.of(self._connection)) is not None:

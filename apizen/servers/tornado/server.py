@@ -109,7 +109,7 @@ class Server:
                 await asyncio.sleep(0)  # thousands may have come at the same time
 
     def _serve(self, accepted: socket.socket, address: Any) -> None:
-        connection = self.connections.open(accepted, self.front.malformed)
+        connection = self.connections.open(accepted, self.front.bad_request)
         try:
             self._http.handle_stream(connection, address)
         except Exception:

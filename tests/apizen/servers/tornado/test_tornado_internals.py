@@ -285,7 +285,7 @@ def test_expect_gets_its_word_after_the_headers() -> None:
             peer = await server.connect(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
             await peer.exactly(ANSWER)
             assert server.streams[0].written == [ANSWER], (
-                "100 is sent although headers_received has answered: front.py, _Message._refuse"
+                "100 is sent although headers_received has answered: front.py, _Message._end"
             )
 
     asyncio.run(main())
@@ -403,7 +403,7 @@ def test_a_body_may_be_read_after_the_answer() -> None:
             await peer.exactly(ANSWER)
             await peer.send(b"{")
             assert await peer.rest() == b""
-            assert server.events == [("headers", "POST"), ("data", b"{"), ("close",)], "front.py, _refuse"
+            assert server.events == [("headers", "POST"), ("data", b"{"), ("close",)], "front.py, _Message._end"
 
     asyncio.run(main())
 
@@ -468,7 +468,7 @@ def test_what_a_connection_tells() -> None:
             await peer.exactly(ANSWER)
             connection = server.connections[0]
             assert isinstance(connection, HTTP1Connection)
-            assert connection.stream is server.streams[0], "front.py sets `refused` on it"
+            assert connection.stream is server.streams[0], "Connection.of looks for it there"
             assert connection.context.remote_ip == HOST, "front.py takes the caller's address from it"
 
     asyncio.run(main())

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from apizen.request import Response
-from apizen.servers.response_head import write_head
+from apizen.servers.response_bytes import write_response
 
 DATE = rb"\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
 
@@ -34,4 +34,5 @@ DATE = rb"\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
     ],
 )  # fmt: skip
 def test_head(response, connection, head):
-    assert re.fullmatch(head, write_head(response, connection))
+    assert re.fullmatch(head, write_response("HEAD", response, connection))
+    assert re.fullmatch(head + response.body, write_response("GET", response, connection))

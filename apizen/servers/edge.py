@@ -1,0 +1,47 @@
+"""What the edge of any server works with: the faces behind it, and what all their requests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from apizen.exception import ApiSysExceptions
+from apizen.faces.face import Face, Observer
+from apizen.request import Request, Response
+from apizen.servers.body_budget import BodyBudget
+from apizen.servers.in_flight import InFlight
+
+__all__ = ["Edge"]
+
+
+class Edge:
+    """The first of the ``faces`` answers for what is no face's own.
+
+    ``max_body`` is in bytes, and for all that is no call; a face that reads bodies knows its own. ``admit`` raises an
+    `ApiException` for a request that no one shall get, where its face does not ask by itself: for what no face reads,
+    and for preflights.
+    """
+
+    def __init__(
+        self,
+        faces: Sequence[Face],
+        max_body: int,
+        observers: Sequence[Observer] = (),
+        admit: Callable[[Request], None] = lambda request: None,
+    ) -> None:
+        self.faces = tuple(faces)
+        self.max_body = max_body
+        self.observers = tuple(observers)
+        self.admit = admit
+        self.budget = BodyBudget()
+        self.in_flight = InFlight()
+
+    def face_of(self, path: str) -> Face | None:
+        """The face that answers for a path."""
+        for face in self.faces:
+            if face.owns(path):
+                return face
+        return None
+
+    def malformed(self) -> Response:
+        """The answer to what is no HTTP request at all."""
+        return self.faces[0].refuse(Request("GET", "", {}), ApiSysExceptions.bad_request())
