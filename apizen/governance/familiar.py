@@ -9,10 +9,9 @@ address and app in a third of an hour. A process asks the store only where it do
 >>> import asyncio
 >>> from apizen.governance.stores.memory import MemoryCounters
 >>> counters = MemoryCounters()
->>> FamiliarApps(counters).add('2001:db8::7', '12345678')
->>> async def ask(address, app_key):
-...     return await FamiliarApps(counters).has(address, app_key)
->>> asyncio.run(ask('2001:db8::8', '12345678')), asyncio.run(ask('2001:db8::7', '87654321'))
+>>> asyncio.run(FamiliarApps(counters).add('2001:db8::7', '12345678'))
+>>> other = FamiliarApps(counters)
+>>> asyncio.run(other.has('2001:db8::8', '12345678')), asyncio.run(other.has('2001:db8::7', '87654321'))
 (True, False)
 """
 
@@ -25,7 +24,7 @@ from collections.abc import Callable
 
 from apizen.governance.address import caller_of
 from apizen.governance.error import CountersError
-from apizen.governance.stores.base import Counters, Outcome, begun, outcome_of
+from apizen.governance.stores.base import Counters, outcome_of
 from apizen.throttled_log import ThrottledLog
 
 __all__ = ["FamiliarApps"]
@@ -55,20 +54,25 @@ class FamiliarApps:
         self._ends = 0.0
         self._throttled_log = ThrottledLog(logging.getLogger(__name__), 60)
 
-    def add(self, address: str, app_key: str) -> Outcome[None]:
+    def has_noted(self, address: str, app_key: str) -> bool:
+        """Whether `add` would do nothing: so it is for nearly every good call."""
+        return (address, app_key) in self._noted and self._clock() < self._ends
+
+    async def add(self, address: str, app_key: str) -> None:
         """Notes a good call."""
-        if (address, app_key) in self._noted and self._clock() < self._ends:
-            return None
         slot = self._slot()
         self._note((address, app_key), slot)
         pair = caller_of(address), app_key
         if self._seen.get(pair) == slot:
-            return None
+            return
         self._seen[pair] = slot
         self._seen.move_to_end(pair)
         if len(self._seen) > MOST_PAIRS:
             self._seen.popitem(last=False)
-        return begun(self._counters, self._share(pair, slot))
+        try:
+            await outcome_of(self._counters.claim([_key(pair, slot)], _SLOTS * _SLOT_SECONDS))
+        except CountersError as error:
+            self._throttled_log.warning("apps that are used well can't be kept: %s", error)
 
     async def has(self, address: str, app_key: str) -> bool:
         """Whether the address used the app well in the last hour."""
@@ -89,12 +93,6 @@ class FamiliarApps:
             self._noted.clear()
             self._ends = ends
         self._noted.add(pair)
-
-    async def _share(self, pair: _Pair, slot: int) -> None:
-        try:
-            await outcome_of(self._counters.claim([_key(pair, slot)], _SLOTS * _SLOT_SECONDS))
-        except CountersError as error:
-            self._throttled_log.warning("apps that are used well can't be kept: %s", error)
 
     def _slot(self) -> int:
         return int(self._clock()) // _SLOT_SECONDS

@@ -1,10 +1,11 @@
 """The lock-out: who fails too often in a minute is refused for a while, 1002.
 
+>>> import asyncio
 >>> from apizen.governance.stores.memory import MemoryCounters
 >>> lockout = Lockout(MemoryCounters(), '2/minute', 300)
 >>> for attempt in ('first', 'second'):
 ...     lockout.refuse('192.0.2.7')
-...     lockout.failed('192.0.2.7')
+...     asyncio.run(lockout.failed('192.0.2.7'))
 >>> lockout.refuse('192.0.2.7')
 Traceback (most recent call last):
 apizen.exception.ApiSysExceptions.app_call_limited: 限制时间内调用失败次数，已达 2 次，请在 300 秒后重试
@@ -24,7 +25,7 @@ from apizen.exception import ApiException, ApiSysExceptions
 from apizen.governance.address import caller_of, network_of
 from apizen.governance.error import CountersError, CountersFull
 from apizen.governance.limit import parse_rate
-from apizen.governance.stores.base import Counters, Group, Outcome, begun, outcome_of
+from apizen.governance.stores.base import Counters, Group, outcome_of
 from apizen.governance.stores.window import Decision
 from apizen.throttled_log import ThrottledLog
 
@@ -56,6 +57,11 @@ class Lockout:
         self._throttled_log = ThrottledLog(logger, 60)
 
     @property
+    def waits(self) -> bool:
+        """Whether `failed` may wait, for a store on another machine."""
+        return self._counters.waits
+
+    @property
     def active(self) -> bool:
         """Whether there is anybody whom `refuse` could mean."""
         return bool(self._locked)
@@ -76,25 +82,15 @@ class Lockout:
         if until > now:
             raise self._refusal(until - now)
 
-    def failed(self, address: str, *, cross_site: bool = False) -> Outcome[None]:
-        """Counts a failed call, of those from other sites where it is one. Raises 1002, at once or when awaited, when
-        that is one too many.
+    async def failed(self, address: str, *, cross_site: bool = False) -> None:
+        """Counts a failed call, of those from other sites where it is one. Raises 1002 when that is one too many.
 
         The failure that reaches the limit locks out, so the next call is refused.
         """
         if self._limit is None or not address:
-            return None
-        kind = _CROSS_SITE if cross_site else _ADDRESS
-        return begun(self._counters, self._count(self._limit, kind, caller_of(address)))
-
-    async def _count(self, limit: RateLimitItem, kind: str, caller: str) -> None:
+            return
         try:
-            key = f"{kind}:{caller}"
-            try:
-                decision = await self._hit(limit, key, Group.FAILED)
-            except CountersFull:
-                key = f"{kind}:{network_of(caller)}"
-                decision = await self._hit(limit, key, Group.FAILED_NETWORKS)
+            key, decision = await self._hit(self._limit, _CROSS_SITE if cross_site else _ADDRESS, caller_of(address))
             if decision.remaining == 0:
                 self._lock(key)
                 await outcome_of(self._counters.lock(key, self._seconds))
@@ -104,9 +100,15 @@ class Lockout:
         if not decision.allowed:
             raise self._refusal(self._seconds)
 
-    async def _hit(self, limit: RateLimitItem, key: str, group: Group) -> Decision:
-        (decision,) = await outcome_of(self._counters.hit([(limit, f"lockout:{key}")], group))
-        return decision
+    async def _hit(self, limit: RateLimitItem, kind: str, caller: str) -> tuple[str, Decision]:
+        """Counts a failure; says for whom."""
+        key, hit = f"{kind}:{caller}", self._counters.hit
+        try:
+            (decision,) = await outcome_of(hit([(limit, f"lockout:{key}")], Group.FAILED))
+        except CountersFull:
+            key = f"{kind}:{network_of(caller)}"
+            (decision,) = await outcome_of(hit([(limit, f"lockout:{key}")], Group.FAILED_NETWORKS))
+        return key, decision
 
     async def watch(self) -> None:
         """Learns twice a second whom other processes locked out. Ends at once where no others are."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ from apizen.governance.address import caller_of, network_of
 from apizen.governance.error import CountersError, CountersFull
 from apizen.governance.limit import parse_rate
 from apizen.governance.signature_guard import AUTH
-from apizen.governance.stores.base import Counters, Group, Hit, Outcome
+from apizen.governance.stores.base import Counters, Group, Hit, Outcome, begun
 from apizen.governance.stores.window import Decision
 from apizen.guard import Guard
 from apizen.throttled_log import ThrottledLog
@@ -127,33 +127,27 @@ class Rates:
         rules = self._rules_of(rate, call.caller.rate)
         if not rules.rules:
             return None
+        return begun(self._count(rules, call), waits=self._counters.waits)
+
+    async def _count(self, rules: _Rules, call: Call) -> None:
         try:
             decisions = self._hit(rules, call)
+            if not isinstance(decisions, list):
+                decisions = await decisions
         except CountersError as error:
             self._failed(error)
-            return None
-        if isinstance(decisions, list):
+        else:
             rules.answer(call, decisions)
-            return None
-        return self._answer_later(rules, call, decisions)
 
     def _hit(self, rules: _Rules, call: Call) -> Outcome[list[Decision]]:
-        key, method = call.caller.app, call.method
-        if key:
-            return self._counters.hit(rules.hits(f"app:{key}", method), Group.APPS)
+        app, method = call.caller.app, call.method
+        if app:
+            return self._counters.hit(rules.hits(f"app:{app}", method), Group.APPS)
         caller = caller_of(call.caller.address)
         try:
             return self._counters.hit(rules.hits(f"address:{caller}", method))
         except CountersFull:
             return self._counters.hit(rules.hits(f"address:{network_of(caller)}", method), Group.NETWORKS)
-
-    async def _answer_later(self, rules: _Rules, call: Call, pending: Awaitable[list[Decision]]) -> None:
-        try:
-            decisions = await pending
-        except CountersError as error:
-            self._failed(error)
-        else:
-            rules.answer(call, decisions)
 
     def _rules_of(self, rate: str, app_rate: str) -> _Rules:
         try:

@@ -33,7 +33,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
@@ -58,7 +58,7 @@ from apizen.governance.signature import (
     string_to_sign,
     zone_of,
 )
-from apizen.governance.stores.base import Outcome, outcome_of
+from apizen.governance.stores.base import Outcome, begun
 from apizen.guard import Guard
 from apizen.throttled_log import ThrottledLog
 from apizen.values import Values
@@ -128,6 +128,7 @@ class SignatureGuard:
         self._counters = counters
         self._lockout = lockout
         self._familiar = FamiliarApps(counters)
+        self._waits = counters.waits or lockout.waits
         self._sign_methods = _known(sign_methods)
         self._zone = zone_of(time_zone)
         self._expected = f"应为 yyyy-MM-dd HH:mm:ss（{time_zone}）、10 位秒数或 13 位毫秒数"
@@ -143,20 +144,21 @@ class SignatureGuard:
         return guard
 
     def check(self, call: Call) -> Outcome[None]:
-        """Proves the call's app. Raises what the module's docstring says."""
+        """Proves the call's app. Raises what the module's docstring says, at once or when awaited."""
         app_key = call.values.public("app_key")
         if not app_key:
             raise ApiSysExceptions.anonymous_not_allowed("应有 app_key 及签名")
         refusal = self._refusal(call)
-        if refusal is not None:
-            return self._check_locked_out(call, app_key, refusal)
-        return self._check_known(call, app_key)
+        proof = self._check_locked_out(call, app_key, refusal) if refusal else self._check_known(call, app_key)
+        return begun(proof, waits=self._waits or call.values.size > LARGE_BODY)
 
     def foresee(self, call: Call) -> Outcome[None]:
         """Raises 1002 for a caller that is locked out, if the app is none that its address has used well."""
         app_key = call.values.public("app_key")
         refusal = self._refusal(call) if app_key else None  # a form may name it
-        return None if refusal is None or not app_key else self._refuse_unfamiliar(call, app_key, refusal)
+        if refusal is None or not app_key:
+            return None
+        return begun(self._refuse_unfamiliar(call, app_key, refusal), waits=self._waits)
 
     def _refusal(self, call: Call) -> ApiException | None:
         """The 1002 of a caller that is locked out."""
@@ -175,65 +177,56 @@ class SignatureGuard:
         """Lets a good call of a familiar app pass; whatever else it is, it is refused."""
         await self._refuse_unfamiliar(call, app_key, refusal)
         try:
-            await outcome_of(self._check_known(call, app_key))
+            await self._check_known(call, app_key)
         except ApiException:
             if call.caller.app:
                 raise
         if not call.caller.app:
             raise refusal
 
-    def _check_known(self, call: Call, app_key: str) -> Outcome[None]:
+    async def _check_known(self, call: Call, app_key: str) -> None:
         public = call.values.public
-        timestamp = public("timestamp")
+        timestamp, sign = public("timestamp"), public("sign")
         if timestamp is None:
             raise ApiSysExceptions.missing_timestamp("timestamp")
-        if public("sign") is None:
+        if sign is None:
             raise ApiSysExceptions.missing_signature("sign")
         if not self._records.known:
             self._pass_unchecked("the apps could not be read")
-            return None
+            return
         app = self._records.find(app_key)
         if app is None and self._records.is_unreadable(app_key):
             raise ApiSysExceptions.service_busy("暂时无法验证签名", headers={"Retry-After": _RETRY_AFTER})
         if app is None or not app.enabled:
-            return self._fail(call, ApiSysExceptions.invalid_app_key())
-        return self._check_app(call, app, timestamp)
+            raise await self._counted(call, ApiSysExceptions.invalid_app_key())
+        method, seconds_left = self._check_app(call, app, timestamp)
+        if call.values.size > LARGE_BODY:  # megabytes would hold up everybody's calls
+            string, expected = await (call.beside or asyncio.to_thread)(partial(_signed, call, method, app.secret))
+        else:
+            string, expected = _signed(call, method, app.secret)
+        if not matches(expected, sign):
+            raise await self._counted(call, self._wrong_signature(method, app.secret, string))
+        self._prove(call, app)
+        keys = [f"sign:{app.app_key}:{expected}"]
+        if nonce := public("nonce"):
+            keys.append(f"nonce:{app.app_key}:{timestamp}:{nonce}")
+        await self._claim(call, keys, seconds_left + _SKEW)
 
-    def _check_app(self, call: Call, app: App, timestamp: str) -> Outcome[None]:
+    def _check_app(self, call: Call, app: App, timestamp: str) -> tuple[str, float]:
+        """What can be told without the signature; gives its method, and for how long its timestamp will pass."""
         if app.addresses and call.caller.address not in app.addresses:
             raise ApiSysExceptions.forbidden_request("此 app_key 不能从该地址调用")
-        values = call.values
-        if values.size and (hidden := values.hidden_texts()):
+        if call.values.size and (hidden := call.values.hidden_texts()):
             raise ApiSysExceptions.bad_request(f"签名的参数不能与文件同名：{hidden[0][:_NAME_SHOWN]}")
-        method = self._sign_method(values.public("sign_method"))
-        seconds_left = self._seconds_left(timestamp)
-        if values.size > LARGE_BODY:
-            return self._check_later(call, app, method, seconds_left)
-        return self._check_signature(call, app, method, seconds_left, _signed(call, method, app.secret))
+        return self._sign_method(call.values.public("sign_method")), self._seconds_left(timestamp)
 
-    async def _check_later(self, call: Call, app: App, method: str, seconds_left: float) -> None:
-        """Signs in a thread: megabytes would hold up everybody's calls."""
-        signed = await (call.beside or asyncio.to_thread)(partial(_signed, call, method, app.secret))
-        outcome = self._check_signature(call, app, method, seconds_left, signed)
-        if outcome is not None:
-            await outcome
-
-    def _check_signature(
-        self, call: Call, app: App, method: str, seconds_left: float, signed: tuple[bytes, str]
-    ) -> Outcome[None]:
-        values = call.values
-        string, expected = signed
-        if not matches(expected, values.public("sign") or ""):
-            return self._fail(call, self._wrong_signature(method, app.secret, string))
+    def _prove(self, call: Call, app: App) -> None:
+        """Notes whose call it is, whose signature is right. Raises what else is wrong with it."""
         call.caller.app = app.app_key
         call.caller.rate = app.rate
         _refuse_extra(call.values, self._accepted)
         if app.methods and not _may_call(app.methods, call.method):
             raise ApiSysExceptions.permission_denied(f"此 app_key 不能调用 {call.method}")
-        keys = [f"sign:{app.app_key}:{expected}"]
-        if nonce := values.public("nonce"):
-            keys.append(f"nonce:{app.app_key}:{values.public('timestamp')}:{nonce}")
-        return self._claim(call, keys, seconds_left + _SKEW)
 
     def _sign_method(self, given: str | None) -> str:
         method = DEFAULT_METHOD if given is None else given
@@ -262,37 +255,26 @@ class SignatureGuard:
             signed = f"{signed[:_SHOWN]}…（共 {len(signed)} 个字符）"
         return ApiSysExceptions.invalid_signature(f"服务器签名的字符串为 {signed}")
 
-    def _fail(self, call: Call, error: ApiException) -> Outcome[None]:
-        """Counts a failed call, then raises the error, or 1002 where this one was too many."""
+    async def _counted(self, call: Call, error: ApiException) -> ApiException:
+        """The error of a failed call, which counts. Raises 1002 instead where the caller is locked out."""
         address, cross_site = call.caller.address, is_cross_site(call.caller.headers)
         self._lockout.refuse(address, cross_site=cross_site)  # a lock-out that goes on is not made longer
-        counting = self._lockout.failed(address, cross_site=cross_site)
-        if counting is None:
-            raise error
-        return _raise_after(counting, error)
+        await self._lockout.failed(address, cross_site=cross_site)
+        return error
 
-    def _claim(self, call: Call, keys: list[str], seconds: float) -> Outcome[None]:
-        """Takes the keys for this call. Raises 1032, at once or when awaited, where another one has them."""
+    async def _claim(self, call: Call, keys: list[str], seconds: float) -> None:
+        """Takes the keys for this call. Raises 1032 where another one has them."""
         try:
-            claimed = self._counters.claim(keys, seconds)
+            first = self._counters.claim(keys, seconds)
+            if not isinstance(first, bool):
+                first = await first
         except CountersError as broken:
             self._pass_unchecked(broken)
-            return None
-        if claimed is True:
-            return self._familiar.add(call.caller.address, call.caller.app)
-        if claimed is False:
+            return
+        if not first:
             raise ApiSysExceptions.repeated_request
-        return self._claim_later(call, claimed)
-
-    async def _claim_later(self, call: Call, claimed: Awaitable[bool]) -> None:
-        try:
-            first = await claimed
-        except CountersError as broken:
-            self._pass_unchecked(broken)
-        else:
-            if not first:
-                raise ApiSysExceptions.repeated_request
-            await outcome_of(self._familiar.add(call.caller.address, call.caller.app))
+        if not self._familiar.has_noted(call.caller.address, call.caller.app):
+            await self._familiar.add(call.caller.address, call.caller.app)
 
     def _pass_unchecked(self, reason: object) -> None:
         if self._fail_open:
@@ -332,11 +314,6 @@ def _known(sign_methods: Iterable[str]) -> tuple[str, ...]:
     if not found:
         raise ValueError(f"sign_methods must name some of {', '.join(SIGN_METHODS)}")
     return found
-
-
-async def _raise_after(counting: Awaitable[None], error: ApiException) -> None:
-    await counting
-    raise error
 
 
 @lru_cache(maxsize=4096)

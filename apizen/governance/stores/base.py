@@ -7,9 +7,10 @@ hides the difference from who asks.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, Protocol, TypeAlias, TypeVar, cast
+from types import CoroutineType
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import limits
 
@@ -35,13 +36,15 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: What a store answers: at once, or when it is awaited.
-Outcome: TypeAlias = T | Awaitable[T]
+Outcome: TypeAlias = T | Coroutine[Any, Any, T]
 #: A limit, and the key under which a call counts.
 Hit = tuple[limits.RateLimitItem, str]
 
 #: How many addresses are counted by themselves, where nothing else is said.
 COUNTED_CALLERS = 65_536
 MOST_LOCKS = 8192
+
+_ENDED = object()
 
 
 class Group(IntEnum):
@@ -128,20 +131,23 @@ class Counters(Protocol):
     def close(self) -> Outcome[None]: ...
 
 
-def begun(counters: Counters, work: Coroutine[Any, Any, T]) -> Outcome[T]:
-    """What a coroutine gives that awaits nothing but outcomes of this store: at once, if the store never waits.
+def begun(work: Coroutine[Any, Any, None], *, waits: bool) -> Outcome[None]:
+    """Runs to its end, at once, what never ``waits``: no event loop is needed for it. Gives back what does.
 
-    So code that asks a store is written once, and a store in memory needs no event loop.
+    So code that asks a store is written once, as a coroutine, and ``waits`` is what the store says of itself.
     """
-    if counters.waits:
+    if waits:
         return work
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return cast(T, done.value)
-    raise RuntimeError(f"{type(counters).__name__} waits, though it says that it does not")
+    # Its end as a value: to catch StopIteration takes twice as long.
+    if next(work.__await__(), _ENDED) is not _ENDED:
+        raise RuntimeError(f"{work} waits, though nothing was to wait")
+    return None
 
 
 async def outcome_of(outcome: Outcome[T]) -> T:
     """What a store answers."""
-    return await outcome if isinstance(outcome, Awaitable) else outcome
+    # Not the abstract class of coroutines, which takes four times as long.
+    if isinstance(outcome, CoroutineType):
+        answer: T = await outcome
+        return answer
+    return outcome  # type: ignore[return-value]  # it is no coroutine

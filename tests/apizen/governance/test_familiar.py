@@ -28,6 +28,10 @@ class Broken(MemoryCounters):
     is_any_claimed = claim
 
 
+def add(familiar: FamiliarApps, address: str, app_key: str = "1") -> None:
+    asyncio.run(familiar.add(address, app_key))
+
+
 def has(familiar: FamiliarApps, address: str, app_key: str = "1") -> bool:
     return asyncio.run(familiar.has(address, app_key))
 
@@ -38,9 +42,9 @@ def test_an_hour_after_the_last_good_call_it_is_forgotten(began: int) -> None:
     clock.now = began
     counters = MemoryCounters(clock=clock)
     familiar, other = (FamiliarApps(counters, clock) for _ in range(2))
-    familiar.add("192.0.2.7", "1")
+    add(familiar, "192.0.2.7")
     clock.now += 3000
-    familiar.add("192.0.2.7", "1")
+    add(familiar, "192.0.2.7")
     clock.now += 3600
     assert [has(one, "192.0.2.7") for one in (familiar, other)] == [True, True]
     clock.now += 1200
@@ -62,8 +66,8 @@ def test_an_hour_after_the_last_good_call_it_is_forgotten(began: int) -> None:
 def test_has(address: str, app_key: str, known: bool, asks: str) -> None:
     counters = MemoryCounters()
     familiar = FamiliarApps(counters)
-    familiar.add("192.0.2.7", "1")
-    familiar.add("2001:db8::7", "3")
+    add(familiar, "192.0.2.7")
+    add(familiar, "2001:db8::7", "3")
     assert has(familiar if asks == "the same process" else FamiliarApps(counters), address, app_key) is known
 
 
@@ -72,7 +76,7 @@ def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
         counters = MemoryCounters(tmp_path / "claims")
         familiar = FamiliarApps(counters)
         assert has(familiar, "192.0.2.7") is known
-        familiar.add("192.0.2.7", "1")
+        add(familiar, "192.0.2.7")
         counters.close()
 
 
@@ -81,15 +85,19 @@ def test_the_store_is_told_throttled_log() -> None:
     claims: list[str] = []
     counters.claim = lambda key, seconds: bool(claims.append(key))  # type: ignore[method-assign]
     familiar = FamiliarApps(counters, clock)
-    for _ in range(2400):
-        familiar.add("192.0.2.7", "1")
-        clock.now += 1
+
+    async def run() -> None:
+        for _ in range(2400):
+            await familiar.add("192.0.2.7", "1")
+            clock.now += 1
+
+    asyncio.run(run())
     assert len(claims) == 3
 
 
 def test_a_store_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     familiar = FamiliarApps(Broken())
-    familiar.add("192.0.2.7", "1")
+    add(familiar, "192.0.2.7")
     assert [has(familiar, f"192.0.2.{number}") for number in (7, 8)] == [True, False]
     assert caplog.messages == ["apps that are used well can't be kept: nobody there"]
 
@@ -100,6 +108,6 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     familiar = FamiliarApps(Broken(), clock)
     for number in (1, 2, 3, 1, 4):
         clock.now += 1200 * (number == 1)
-        familiar.add(f"192.0.2.{number}", "1")
+        add(familiar, f"192.0.2.{number}")
     assert [number for number in range(1, 5) if has(familiar, f"192.0.2.{number}")] == [1, 3, 4]
     assert len(familiar._seen) == 3

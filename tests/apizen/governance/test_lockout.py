@@ -42,7 +42,7 @@ def refused(lockout, address, **how):
 
 def fail(lockout, address, **how):
     try:
-        asyncio.run(outcome_of(lockout.failed(address, **how)))
+        asyncio.run(lockout.failed(address, **how))
     except ApiException as error:
         return error
     return None
@@ -254,7 +254,7 @@ def test_watch_tells_other_processes(name, tmp_path):
         here, there = (Lockout(store, "2/minute", 2) for store in stores)
         watching = asyncio.create_task(there.watch())
         for _ in range(2):
-            await outcome_of(here.failed(ADDRESS))
+            await here.failed(ADDRESS)
         assert refused(here, ADDRESS)
         for expected in (True, False):
             deadline = time.monotonic() + 20
@@ -262,7 +262,7 @@ def test_watch_tells_other_processes(name, tmp_path):
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.02)
         with pytest.raises(ApiException):
-            await outcome_of(there.failed(ADDRESS))
+            await there.failed(ADDRESS)
         watching.cancel()
         await asyncio.wait([watching])
         for store in stores:

@@ -927,11 +927,27 @@ def test_redis_url(url):
 # Helpers
 
 
-def test_begun_store_that_waits_without_saying_so():
-    counters = MemoryCounters()
-    assert begun(counters, outcome_of(7)) == 7
-    with pytest.raises(RuntimeError, match="MemoryCounters waits"):
-        begun(counters, asyncio.sleep(0))
+def test_begun():
+    done = []
+
+    async def work(pause):
+        done.append(await outcome_of(7))
+        await outcome_of(pause)
+
+    assert begun(work(None), waits=False) is None
+    assert done == [7]
+    waiting = begun(work(asyncio.sleep(0)), waits=True)
+    assert done == [7]
+    asyncio.run(waiting)
+    assert done == [7, 7]
+    with pytest.raises(RuntimeError, match=r"work.* waits, though nothing was to wait"):
+        begun(work(asyncio.sleep(0)), waits=False)
+    with pytest.raises(CountersError):
+        begun(failing(), waits=False)
+
+
+async def failing():
+    raise CountersError
 
 
 def test_no_thread_is_started():
