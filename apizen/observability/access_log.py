@@ -8,14 +8,14 @@ takes files to make it.
 What can't be written, because the disk is full or stuck, is dropped and counted, and a later line says how
 many lines were lost.
 
->>> import os
+>>> import json, os
 >>> from apizen.caller import Caller
 >>> from apizen.observability.log_file import Stream
 >>> reader, descriptor = os.pipe()
 >>> journal = AccessLog(Stream(descriptor))
 >>> journal.record(Call(Caller('192.0.2.7', 'order-17')), 'GET', 200, 0, 120, 0.00125)
 >>> journal.close()
->>> line = msgspec.json.decode(os.read(reader, 1000))
+>>> line = json.loads(os.read(reader, 1000))
 >>> line['event'], line['request_id'], line['total_ms']
 ('call', 'order-17', 1.25)
 """
@@ -23,21 +23,15 @@ many lines were lost.
 from __future__ import annotations
 
 import logging
-import re
 import time
 import traceback
-from collections.abc import MutableMapping
-from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import Any
 
-import msgspec
-import structlog
-
 from apizen.call import Call
-from apizen.clock import SecondText
 from apizen.observability.log_file import LogFile
+from apizen.observability.log_line import line_of, milliseconds, time_text
 from apizen.observability.log_writer import LogWriter
 from apizen.observability.masking import masked, masked_parameters, masked_path, masked_sent, shortened
 
@@ -47,12 +41,6 @@ _NAME_CHARACTERS = 128
 _MESSAGE_CHARACTERS = 4_000
 _TRACEBACK_CHARACTERS = 16_000
 
-# What JSON need not escape, and yet ends a line for some readers, moves a terminal's cursor, or turns the
-# direction of what follows.
-_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-
-_encode = msgspec.json.Encoder().encode
-
 _ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None] | None
 
 
@@ -61,13 +49,7 @@ class AccessLog:
 
     def __init__(self, sink: LogFile, *, parameters: bool = False) -> None:
         self._parameters = parameters
-        self._log: Any = structlog.wrap_logger(
-            structlog.ReturnLogger(),
-            processors=[_line],
-            wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-            context_class=dict,
-        ).bind()
-        self._writer = LogWriter(sink, self._lost_line)
+        self._writer = LogWriter(sink, _lost_line)
 
     @property
     def lost(self) -> int:
@@ -80,7 +62,7 @@ class AccessLog:
         name = _name if call.registered else _sent
         app = call.claimed or call.caller.app
         members: dict[str, Any] = {
-            "time": _time(time.time()),
+            "time": time_text(time.time()),
             "level": "info",
             "request_id": call.caller.request_id,
             "address": call.caller.address,
@@ -90,33 +72,31 @@ class AccessLog:
             "verb": _name(verb),
             "code": call.code,
             "status": status,
-            "waited_ms": _milliseconds(call.waited),
-            "ran_ms": _milliseconds(call.ran),
-            "total_ms": _milliseconds(seconds),
+            "waited_ms": milliseconds(call.waited),
+            "ran_ms": milliseconds(call.ran),
+            "total_ms": milliseconds(seconds),
             "bytes_in": bytes_in,
             "bytes_out": bytes_out,
             "event": "call",
         }
         if self._parameters and call.parameters is not None:
             members["parameters"] = masked_parameters(call.parameters)
-        # Straight to the only processor: what structlog does around it takes as long as all the rest.
-        self._writer.put(_line(None, "info", members))
+        self._writer.put(line_of(members))
 
     def record_other(self, address: str, verb: str, path: str, status: int, bytes_out: int, seconds: float) -> None:
         """Logs a request for another path than the gateway's. ``path`` is without the query."""
-        self._writer.put(
-            self._log.info(
-                "request",
-                time=_time(time.time()),
-                level="info",
-                address=address,
-                verb=_name(verb),
-                path=_name(masked_path(path)),
-                status=status,
-                total_ms=_milliseconds(seconds),
-                bytes_out=bytes_out,
-            )
-        )
+        members = {
+            "time": time_text(time.time()),
+            "level": "info",
+            "address": address,
+            "verb": _name(verb),
+            "path": _name(masked_path(path)),
+            "status": status,
+            "total_ms": milliseconds(seconds),
+            "bytes_out": bytes_out,
+            "event": "request",
+        }
+        self._writer.put(line_of(members))
 
     def handler(self) -> logging.Handler:
         """A handler for the logging module: what it logs from WARNING on comes here."""
@@ -129,7 +109,7 @@ class AccessLog:
 
     def _write_error(self, record: logging.LogRecord, message: str, error: _ErrorInfo) -> None:
         members: dict[str, Any] = {
-            "time": _time(record.created),
+            "time": time_text(record.created),
             "level": record.levelname.lower(),
             "request_id": getattr(record, "request_id", ""),
             "logger": record.name,
@@ -137,7 +117,8 @@ class AccessLog:
         if error is not None and error[0] is not None:
             text = "".join(traceback.format_exception(*error)).rstrip()
             members["exception"] = masked(_middle_out(text, _TRACEBACK_CHARACTERS))
-        self._writer.put(self._log.error(masked(shortened(message, _MESSAGE_CHARACTERS)), **members))
+        members["event"] = masked(shortened(message, _MESSAGE_CHARACTERS))
+        self._writer.put(line_of(members))
 
     def flush(self, seconds: float = 3.0) -> None:
         """Waits until all lines are written, but no longer than that."""
@@ -146,10 +127,6 @@ class AccessLog:
     def close(self) -> None:
         """Writes all lines and ends the thread."""
         self._writer.close()
-
-    def _lost_line(self, lost: int) -> bytes:
-        written: bytes = self._log.warning("log lines were lost", time=_time(time.time()), level="warning", lost=lost)
-        return written
 
 
 class _Handler(logging.Handler):
@@ -168,21 +145,6 @@ class _Handler(logging.Handler):
         self._journal.flush()
 
 
-_seconds = SecondText(lambda second: datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
-
-
-def _time(now: float) -> str:
-    """
-    >>> _time(1451620800.25)
-    '2016-01-01T04:00:00.250Z'
-    """
-    return f"{_seconds.of(now)}.{int(now % 1 * 1000):03d}Z"
-
-
-def _milliseconds(seconds: float) -> float:
-    return int(seconds * 1e6 + 0.5) / 1e3
-
-
 def _name(text: str) -> str:
     """What a client sent as a name, so much of it that a line stays a line to read."""
     return text if len(text) <= _NAME_CHARACTERS else shortened(text, _NAME_CHARACTERS)
@@ -190,6 +152,11 @@ def _name(text: str) -> str:
 
 def _sent(text: str) -> str:
     return _name(masked_sent(text)) if text else text
+
+
+def _lost_line(lost: int) -> bytes:
+    members = {"time": time_text(time.time()), "level": "warning", "lost": lost, "event": "log lines were lost"}
+    return line_of(members)
 
 
 def _middle_out(text: str, characters: int) -> str:
@@ -200,22 +167,3 @@ def _middle_out(text: str, characters: int) -> str:
     """
     half = characters // 2
     return text if len(text) <= characters else f"{text[:half]}\n…\n{text[-half:]}"
-
-
-def _line(logger: object, name: str, members: MutableMapping[str, Any]) -> bytes:
-    """The last of structlog's processors: JSON on one line, whatever the texts are."""
-    try:
-        line = _encode(members) + b"\n"
-    except UnicodeEncodeError:  # half a surrogate pair
-        line = _encode(_encodable(members)) + b"\n"
-    if line.isascii():
-        return line
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_encodable(key): _encodable(item) for key, item in value.items()}
-    return [_encodable(item) for item in value] if isinstance(value, list) else value
