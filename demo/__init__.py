@@ -1,4 +1,6 @@
-"""Plain functions, as a user would write them."""
+"""Plain functions and the errors they raise, as a user would write them; nothing of `webapi`, and of `apizen` only its
+exceptions.
+"""
 
 from demo.api_demo import ApiDemo
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from webapi.exception import ApiSubExceptions
+from demo.exception import ApiSubExceptions
 
 __all__ = ["ApiDemo", "test_decorator"]
 

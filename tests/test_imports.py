@@ -48,7 +48,7 @@ PACKAGES = {
     "apizen": set(),
     "webapi": {"apizen", "demo", "screenshare"},
     "screenshare": set(),
-    "demo": {"webapi.exception"},
+    "demo": {"apizen.exception"},
 }
 # The only modules of the framework that may import a library.
 ONLY = {"tornado": ("apizen.servers.tornado", "apizen.cli", "apizen.multipart")}
