@@ -115,6 +115,16 @@ def test_no_circle() -> None:
     graphlib.TopologicalSorter({name: set(neighbours(name)) for name in MODULES}).prepare()
 
 
+def test_the_pipeline_knows_no_protocol() -> None:
+    known, left = set(), ["apizen.pipeline"]
+    while left:
+        module = left.pop()
+        known.add(module)
+        left += [name for name in neighbours(module) if name not in known and name != "apizen"]
+    for protocol in ("request", "media_type", "parameters", "multipart", "faces", "servers"):
+        assert not [module for module in known if f"{module}.".startswith(f"apizen.{protocol}.")]
+
+
 @pytest.mark.parametrize("library", ONLY)
 def test_libraries_stay_where_they_are_used(library: str) -> None:
     for module in (name for name in MODULES if f"{name}.".startswith("apizen.")):
