@@ -55,6 +55,10 @@ def test_health(server):
     assert answer.headers["Server"] is None
 
 
+def test_health_by_its_whole_address(server):
+    assert server.send("GET", "http://x/healthz?a=1").json == {"status": "ok"}
+
+
 def test_health_while_every_thread_is_stuck(server):
     stuck.clear()
     callers = [threading.Thread(target=server.get, args=(f"v=1.0&method=wait-{number}",)) for number in range(4)]
