@@ -194,10 +194,8 @@ class SignatureGuard:
         if not self._records.known:
             self._pass_unchecked("the apps could not be read")
             return
-        app = self._records.find(app_key)
-        if app is None and self._records.is_unreadable(app_key):
-            raise ApiSysExceptions.service_busy("暂时无法验证签名", headers={"Retry-After": _RETRY_AFTER})
-        if app is None or not app.enabled:
+        app = self._app(app_key)
+        if app is None:
             raise await self._counted(call, ApiSysExceptions.invalid_app_key())
         method, seconds_left = self._check_app(call, app, timestamp)
         if call.values.size > LARGE_BODY:  # megabytes would hold up everybody's calls
@@ -207,10 +205,27 @@ class SignatureGuard:
         if not matches(expected, sign):
             raise await self._counted(call, self._wrong_signature(method, app.secret, string))
         self._prove(call, app)
-        keys = [f"sign:{app.app_key}:{expected}"]
+        keys = [f"sign:{app_key}:{expected}"]
         if nonce := public("nonce"):
-            keys.append(f"nonce:{app.app_key}:{timestamp}:{nonce}")
-        await self._claim(call, keys, seconds_left + _SKEW)
+            keys.append(f"nonce:{app_key}:{timestamp}:{nonce}")
+        try:
+            first = self._counters.claim(keys, seconds_left + _SKEW)
+            if not isinstance(first, bool):
+                first = await first
+        except CountersError as broken:
+            self._pass_unchecked(broken)
+            return
+        if not first:
+            raise ApiSysExceptions.repeated_request
+        if not self._familiar.has_noted(call.caller.address, app_key):
+            await self._familiar.add(call.caller.address, app_key)
+
+    def _app(self, app_key: str) -> App | None:
+        """The app, None for one that is unknown or disabled. Raises 1030 where that can't be told."""
+        app = self._records.find(app_key)
+        if app is None and self._records.is_unreadable(app_key):
+            raise ApiSysExceptions.service_busy("暂时无法验证签名", headers={"Retry-After": _RETRY_AFTER})
+        return app if app is not None and app.enabled else None
 
     def _check_app(self, call: Call, app: App, timestamp: str) -> tuple[str, float]:
         """What can be told without the signature; gives its method, and for how long its timestamp will pass."""
@@ -261,20 +276,6 @@ class SignatureGuard:
         self._lockout.refuse(address, cross_site=cross_site)  # a lock-out that goes on is not made longer
         await self._lockout.failed(address, cross_site=cross_site)
         return error
-
-    async def _claim(self, call: Call, keys: list[str], seconds: float) -> None:
-        """Takes the keys for this call. Raises 1032 where another one has them."""
-        try:
-            first = self._counters.claim(keys, seconds)
-            if not isinstance(first, bool):
-                first = await first
-        except CountersError as broken:
-            self._pass_unchecked(broken)
-            return
-        if not first:
-            raise ApiSysExceptions.repeated_request
-        if not self._familiar.has_noted(call.caller.address, call.caller.app):
-            await self._familiar.add(call.caller.address, call.caller.app)
 
     def _pass_unchecked(self, reason: object) -> None:
         if self._fail_open:
