@@ -171,7 +171,7 @@ def test_wait_in_vain(tmp_path: Path) -> None:
     source.grab()
     begin = time.monotonic()
     assert not source.wait(0.1)
-    assert 0.09 <= time.monotonic() - begin < 0.9
+    assert time.monotonic() - begin >= 0.09
     assert source.wait(5)
     source.close()
 
@@ -183,7 +183,7 @@ def test_wake_ends_one_wait(tmp_path: Path) -> None:
         waker()
         begin = time.monotonic()
         told = source.wait(30)
-        assert time.monotonic() - begin < 0.9 or told  # on a slow machine the next picture may be there
+        assert time.monotonic() - begin < 10 or told  # on a slow machine the next picture may be there
         if told:
             source.grab()
     assert source.wait(10)

@@ -91,24 +91,25 @@ def test_the_presets_are_streams_of_their_own(moving: Streaming) -> None:
     assert len(first.jpeg) < len(second.jpeg)
 
 
-def test_a_still_picture_is_whole_at_once_and_repeated(still: Streaming) -> None:
+def test_a_still_picture_is_whole_at_once_and_repeated(still: Streaming, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screenshare.channel, "_REPEAT_SECONDS", 3.0)
     with still.watch() as client:
         parts = client.browser_parts()
         started = time.monotonic()
         first = next(parts)
-        assert time.monotonic() - started < 0.7
+        assert time.monotonic() - started < 2.5
         started = time.monotonic()
         assert next(parts).jpeg == first.jpeg
-        assert 0.5 < time.monotonic() - started < 4
+        assert 2 < time.monotonic() - started < 10
         still.source.touch()
         started = time.monotonic()
         changed = next(parts)
-        assert time.monotonic() - started < 0.7
+        assert time.monotonic() - started < 2.5
         assert changed.number == still.source.number
         with still.watch() as second:
             started = time.monotonic()
             assert next(second.browser_parts()).jpeg == changed.jpeg
-            assert time.monotonic() - started < 0.7
+            assert time.monotonic() - started < 2.5
     assert still.source.grabs == 2
 
 
