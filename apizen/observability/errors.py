@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 
 from apizen.exception import ApiException, ApiSysExceptions, declared_errors
 from apizen.faces.envelope import Envelope
+from apizen.faces.negotiation import preferred
 from apizen.faces.pages import Page
 from apizen.observability.errors_page import write_page
 from apizen.request import Request, Response, header
@@ -55,9 +56,9 @@ def errors_page(response_key: str) -> Page:
     envelope = Envelope(response_key)
 
     def answer(request: Request) -> Response:
-        wanted = _argument(request, "format").lower() or _preferred(_accepted(request, "Accept"), ("json", "html"))
+        wanted = _argument(request, "format").lower() or preferred(_accepted(request, "Accept"), ("json", "html"))
         if wanted == "html":
-            return _page(_argument(request, "lang") or _preferred(_accepted(request, "Accept-Language"), ("en", "zh")))
+            return _page(_argument(request, "lang") or preferred(_accepted(request, "Accept-Language"), ("en", "zh")))
         if wanted == "json":
             body = envelope.success(catalogue(), xml=False)
             return Response(200, [("Content-Type", "application/json; charset=utf-8")], body)
@@ -87,29 +88,3 @@ def _argument(request: Request, name: str) -> str:
     except UnicodeDecodeError:
         raise ApiSysExceptions.bad_request from None
     return _CONTROL.sub(" ", texts[-1]).strip() if texts else ""
-
-
-def _preferred(header: str, choices: tuple[str, str]) -> str:
-    """The one of two that a header such as Accept likes better; the first where it likes both the same.
-
-    >>> _preferred('text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', ('json', 'html'))
-    'html'
-    >>> _preferred('*/*', ('json', 'html')), _preferred('zh-CN,zh;q=0.9,en;q=0.8', ('en', 'zh'))
-    ('json', 'zh')
-    """
-    first, second = (_quality(header, choice) for choice in choices)
-    return choices[second > first]
-
-
-def _quality(header: str, choice: str) -> float:
-    """The q (RFC 9110, 12.4.2) of the media type or the language that a header names."""
-    best = 0.0
-    for item in header.lower().split(","):
-        name, *parameters = (part.strip() for part in item.split(";"))
-        if choice in name.replace("-", "/").split("/"):
-            weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
-            try:
-                best = max(best, float(weight))
-            except ValueError:
-                best = 1.0
-    return best

@@ -1,12 +1,13 @@
-"""Which form an Accept header asks for, and how long it may think about that."""
+"""Which form or language a header asks for, and how long it may think about that."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
-from apizen.faces.negotiation import accepts_xml
+from apizen.faces.negotiation import accepts_xml, preferred
 
 CHOICES = {
     "": False,
@@ -32,16 +33,55 @@ def test_choice(accept: str) -> None:
     assert accepts_xml(accept) is CHOICES[accept]
 
 
-def seconds(accept: str) -> float:
+FORMS = ("json", "html")
+LANGUAGES = ("en", "zh")
+
+
+@pytest.mark.parametrize(
+    ("header", "choices", "choice"),
+    [
+        ("", FORMS, "json"),
+        ("*/*", FORMS, "json"),
+        ("text/html", FORMS, "html"),
+        ("TEXT/HTML", FORMS, "html"),
+        ("application/json, text/html", FORMS, "json"),
+        ("application/json;q=0.5, text/html;level=1;q=0.6", FORMS, "html"),
+        ("application/json;q=0.5, text/html;q=nonsense", FORMS, "html"),
+        ("text/html;q=0", FORMS, "json"),
+        ("text/html;q=nan", FORMS, "json"),
+        ("html", FORMS, "html"),
+        ("text/xhtml", FORMS, "json"),
+        ("image/png," * 99 + "text/html", FORMS, "html"),
+        ("image/png," * 100 + "text/html", FORMS, "json"),
+        ("de", LANGUAGES, "en"),
+        ("zh", LANGUAGES, "zh"),
+        ("zh-Hant-TW;q=0.4, zh;q=0.6, en-GB;q=0.5", LANGUAGES, "zh"),
+        ("zh;q=0.6, zh-Hant-TW;q=0.4, en-GB;q=0.5", LANGUAGES, "zh"),
+    ],
+)
+def test_preference(header: str, choices: tuple[str, str], choice: str) -> None:
+    assert preferred(header, choices) == choice
+
+
+def accepts_xml_anew(accept: str) -> None:
+    accepts_xml.cache_clear()
+    accepts_xml(accept)
+
+
+def preferred_form(accept: str) -> None:
+    preferred(accept, FORMS)
+
+
+def seconds(choose: Callable[[str], None], header: str) -> float:
     def once() -> float:
-        accepts_xml.cache_clear()
         started = time.perf_counter()
-        accepts_xml(accept)
+        choose(header)
         return time.perf_counter() - started
 
     return min(once() for _ in range(5))
 
 
+@pytest.mark.parametrize("choose", [accepts_xml_anew, preferred_form])
 @pytest.mark.parametrize("item", [",", "a/b,", "a/b;q=1,", "*/*;q=0.5;a=b,"])
-def test_a_long_header_takes_no_longer(item: str) -> None:
-    assert seconds(item * (60_000 // len(item))) < 4 * seconds(item * 100)
+def test_a_long_header_takes_no_longer(item: str, choose: Callable[[str], None]) -> None:
+    assert seconds(choose, item * (60_000 // len(item))) < 4 * seconds(choose, item * 100)
