@@ -1,20 +1,20 @@
-"""The log: one JSON line for each call, and one for each error.
+"""The access log: one JSON line for each call, for each request of another path, and for each error.
 
-A call's line is made where the call is answered, in a few microseconds, and written by a thread, many at a
-time; nothing waits for a disk or a pipe. It is not made in that thread, because a thread that computes keeps
-the event loop from running for up to 5 ms at a time (`sys.getswitchinterval`). The text of a traceback is: it
-takes files to make it.
+The line of a call is made where the call is answered, in a few microseconds. A thread writes it, with many others at a
+time, so that no call waits for a disk or a pipe. That thread does not make the line: a thread that computes keeps the
+event loop from running for up to 5 ms at a time (`sys.getswitchinterval`). It does make the text of a traceback, since
+that reads files.
 
-What can't be written, because the disk is full or stuck, is dropped and counted, and a later line says how
-many lines were lost.
+A line that can't be written, because the disk is full or stuck, is dropped and counted. A later line says how many were
+lost.
 
 >>> import json, os
 >>> from apizen.caller import Caller
 >>> from apizen.observability.log_file import Stream
 >>> reader, descriptor = os.pipe()
->>> journal = AccessLog(Stream(descriptor))
->>> journal.record(Call(Caller('192.0.2.7', 'order-17')), 'GET', 200, 0, 120, 0.00125)
->>> journal.close()
+>>> log = AccessLog(Stream(descriptor))
+>>> log.log_call(Call(Caller('192.0.2.7', 'order-17')), 'GET', 200, 0, 120, 0.00125)
+>>> log.close()
 >>> line = json.loads(os.read(reader, 1000))
 >>> line['event'], line['request_id'], line['total_ms']
 ('call', 'order-17', 1.25)
@@ -45,20 +45,20 @@ _ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | t
 
 
 class AccessLog:
-    """Writes the log to ``sink``. ``parameters`` says whether a call shows its own, without secrets."""
+    """Writes lines to ``file``. With ``parameters`` the line of a call shows its parameters, without secrets."""
 
-    def __init__(self, sink: LogFile, *, parameters: bool = False) -> None:
+    def __init__(self, file: LogFile, *, parameters: bool = False) -> None:
         self._parameters = parameters
-        self._writer = LogWriter(sink, _lost_line)
+        self._writer = LogWriter(file, _lost_line)
 
     @property
     def lost(self) -> int:
         """How many lines could not be written until now."""
         return self._writer.lost
 
-    def record(self, call: Call, verb: str, status: int, bytes_in: int, bytes_out: int, seconds: float) -> None:
+    def log_call(self, call: Call, verb: str, status: int, bytes_in: int, bytes_out: int, seconds: float) -> None:
         """Logs a call that was answered."""
-        # Only what is no name that the server knows can hold a secret.
+        # The name of a method that is there holds no secret; a name that the client made up may.
         name = _name if call.registered else _sent
         app = call.claimed or call.caller.app
         members: dict[str, Any] = {
@@ -83,7 +83,7 @@ class AccessLog:
             members["parameters"] = masked_parameters(call.parameters)
         self._writer.put(line_of(members))
 
-    def record_other(self, address: str, verb: str, path: str, status: int, bytes_out: int, seconds: float) -> None:
+    def log_request(self, address: str, verb: str, path: str, status: int, bytes_out: int, seconds: float) -> None:
         """Logs a request for another path than the gateway's. ``path`` is without the query."""
         members = {
             "time": time_text(time.time()),
@@ -102,9 +102,9 @@ class AccessLog:
         """A handler for the logging module: what it logs from WARNING on comes here."""
         return _Handler(self)
 
-    def record_error(self, record: logging.LogRecord) -> None:
-        """Logs what the logging module was told; ``request_id`` may have come with its ``extra``."""
-        # The text of the message now: what it is made of may be another thing in a moment.
+    def log_error(self, record: logging.LogRecord) -> None:
+        """Logs what the logging module was told; its ``extra`` may hold a ``request_id``."""
+        # The message is made now: the values in it may be others in a moment.
         self._writer.do(partial(self._write_error, record, record.getMessage(), record.exc_info))
 
     def _write_error(self, record: logging.LogRecord, message: str, error: _ErrorInfo) -> None:
@@ -130,27 +130,28 @@ class AccessLog:
 
 
 class _Handler(logging.Handler):
-    def __init__(self, journal: AccessLog) -> None:
+    def __init__(self, log: AccessLog) -> None:
         super().__init__(logging.WARNING)
-        self._journal = journal
+        self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._journal.record_error(record)
+            self._log.log_error(record)
         except Exception:  # a message whose values don't fit it
             self.handleError(record)
 
     def flush(self) -> None:
         """Called by `logging.shutdown` when the process ends."""
-        self._journal.flush()
+        self._log.flush()
 
 
 def _name(text: str) -> str:
-    """What a client sent as a name, so much of it that a line stays a line to read."""
+    """A name that a client sent, or its beginning where it is long."""
     return text if len(text) <= _NAME_CHARACTERS else shortened(text, _NAME_CHARACTERS)
 
 
 def _sent(text: str) -> str:
+    """The same of what may be no name and hold a secret."""
     return _name(masked_sent(text)) if text else text
 
 
@@ -160,7 +161,7 @@ def _lost_line(lost: int) -> bytes:
 
 
 def _middle_out(text: str, characters: int) -> str:
-    """A long text without its middle: of a traceback, where it began and what it ended with matter.
+    """A text, and where it is too long, without its middle: of a traceback the beginning and the end matter.
 
     >>> _middle_out('abcdefghij', 4)
     'ab\\n…\\nij'

@@ -25,36 +25,36 @@ __all__ = ["LogWriter"]
 _MOST_LINES = 20_000
 _MOST_TASKS = 200
 _BATCH_LINES = 1000
-# How long lines are gathered. While the event loop is busy, the thread waits up to 5 ms for the interpreter after
-# each pause and each system call, and as long as it waits it makes every call of the loop's dearer.
+# How long lines are gathered before they are written together. While the event loop is busy, the thread waits up to
+# 5 ms for the interpreter after each pause and each system call, and slows the loop down as long as it waits.
 _GATHERING_SECONDS = 0.1
 
 
 class LogWriter:
-    """Writes to ``sink`` what is put. ``tell`` makes the line that says how many lines were lost.
+    """Writes lines to ``file``. ``lost_line`` makes the line that says how many were lost.
 
-    A bounded number of lines waits; what comes while the disk is stuck is dropped and counted.
+    A bounded number of lines waits; those that come while the disk is stuck are dropped and counted.
     """
 
-    def __init__(self, sink: LogFile, tell: Callable[[int], bytes]) -> None:
-        self._sink = sink
-        self._tell = tell
+    def __init__(self, file: LogFile, lost_line: Callable[[int], bytes]) -> None:
+        self._file = file
+        self._lost_line = lost_line
         self._begin()
         _writers.add(self)
 
     def _begin(self) -> None:
-        """As new: a forked process has no thread, and the lines that wait are its parent's to write."""
+        """Begins with nothing, also in a forked process: the thread stays in its parent, which writes what waits."""
         self._lines: deque[bytes] = deque()
         self._tasks: deque[Callable[[], None]] = deque()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._wake = threading.Event()
         self._hurry = threading.Event()
-        self._asleep = True  # true also means that all that was put is written
+        self._asleep = True  # then all lines that were put are written, too
         self._ending = False
         self._dropped = 0  # counted where they are put
         self._unwritten = 0  # counted by the thread
-        self._told = 0
+        self._reported = 0
 
     @property
     def lost(self) -> int:
@@ -62,7 +62,7 @@ class LogWriter:
         return self._dropped + self._unwritten
 
     def put(self, line: bytes) -> None:
-        """Has a line written, its end included."""
+        """Has a line written. It ends with a line break."""
         if len(self._lines) >= _MOST_LINES:
             self._dropped += 1
             return
@@ -71,7 +71,7 @@ class LogWriter:
             self._rouse()
 
     def do(self, task: Callable[[], None]) -> None:
-        """Has something done in the thread, before the lines that wait are written: it may put one."""
+        """Runs ``task`` in the thread, before the lines that wait are written. It may put lines itself."""
         if len(self._tasks) >= _MOST_TASKS:
             self._dropped += 1
             return
@@ -81,7 +81,7 @@ class LogWriter:
 
     def flush(self, seconds: float) -> bool:
         """Waits until all that was put is written. False where that takes longer than ``seconds``."""
-        if self._ending:  # it was closed while the sink was stuck, and that was waited for
+        if self._ending:  # it was closed while the file was stuck, and that was waited for
             return False
         deadline = time.monotonic() + seconds
         self._hurry.set()
@@ -106,13 +106,13 @@ class LogWriter:
         if not thread.is_alive():
             self._thread = None
             self._ending = False
-            self._sink.close()
+            self._file.close()
 
     def _rouse(self) -> None:
         with self._starting:
             if self._thread is None:
                 # A daemon: a disk that is stuck must not keep the process from ending.
-                self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
                 try:
                     self._thread.start()
                 except RuntimeError:  # no more threads, or the interpreter is going: the lines wait
@@ -121,7 +121,7 @@ class LogWriter:
 
     def _run(self) -> None:
         while True:
-            # In this order: who puts a line sees that this sleeps, or this sees the line.
+            # In this order: this sees a line that is put now, or who puts it sees that this sleeps, and wakes it.
             self._asleep = True
             if not (self._lines or self._tasks or self._ending):
                 self._wake.wait()
@@ -145,16 +145,16 @@ class LogWriter:
             self._write([self._lines.popleft() for _ in range(min(len(self._lines), _BATCH_LINES))])
 
     def _write(self, lines: list[bytes]) -> None:
-        missing = self.lost - self._told
+        missing = self.lost - self._reported
         if missing:
-            lines = [self._tell(missing), *lines]
+            lines = [self._lost_line(missing), *lines]
         if not lines:
             return
-        lost = self._sink.write(b"".join(lines))
+        lost = self._file.write(b"".join(lines))
         if missing and lost == len(lines):
-            lost -= 1  # the line that tells of the others, which a later one does again
+            lost -= 1  # the line that says how many were lost; a later one will say it
         else:
-            self._told += missing
+            self._reported += missing
         self._unwritten += lost
 
 

@@ -45,7 +45,7 @@ class Observation(Service):
         #: How many connections are open. A server says it.
         self.connections: Callable[[], int] = lambda: 0
         self._address_of = address_of
-        self.journal = _journal(settings)
+        self.access_log = _access_log(settings)
         self.metrics = self._metrics_of(settings, catalogue, pipeline, times_full)
         self._handler: logging.Handler | None = None
         self._publishing: asyncio.Task[None] | None = None
@@ -54,19 +54,19 @@ class Observation(Service):
     def observers(self) -> tuple[Observer, ...]:
         """What is told of each answer of the gateway."""
         found: list[Observer] = [] if self.metrics is None else [self.metrics.observe]
-        if self.journal is not None:
-            found.append(self.journal.record)
+        if self.access_log is not None:
+            found.append(self.access_log.log_call)
         return tuple(found)
 
     def log(self, request: Request, status: int, bytes_out: int, seconds: float) -> None:
         """Logs a request that is no call, and its answer."""
-        if self.journal is not None:
+        if self.access_log is not None:
             address = self._address_of(request)
-            self.journal.record_other(address, request.verb, request.path, status, bytes_out, seconds)
+            self.access_log.log_request(address, request.verb, request.path, status, bytes_out, seconds)
 
     async def start(self) -> None:
-        if self.journal is not None:
-            self._handler = self.journal.handler()
+        if self.access_log is not None:
+            self._handler = self.access_log.handler()
             logging.getLogger().addHandler(self._handler)
         if self.metrics is not None:
             self.metrics.begin(worker_index())
@@ -75,10 +75,10 @@ class Observation(Service):
     async def close(self) -> None:
         if self._publishing is not None:
             self._publishing.cancel()
-        if self.journal is not None:
+        if self.access_log is not None:
             if self._handler is not None:
                 logging.getLogger().removeHandler(self._handler)
-            await asyncio.to_thread(self.journal.close)
+            await asyncio.to_thread(self.access_log.close)
 
     def _metrics_of(
         self, settings: Settings, catalogue: Catalogue, pipeline: Pipeline, times_full: Callable[[], int]
@@ -104,7 +104,7 @@ class Observation(Service):
         return Metrics(names, gauges, settings.workers, [full])
 
 
-def _journal(settings: Settings) -> AccessLog | None:
+def _access_log(settings: Settings) -> AccessLog | None:
     if settings.access_log == "off":
         return None
     from apizen.observability.access_log import AccessLog

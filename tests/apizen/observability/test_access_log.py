@@ -20,11 +20,11 @@ from apizen.observability.log_file import RotatingFile
 from tests.worst import seconds_of
 
 # Without a parent: what it logs comes nowhere else.
-logger = logging.Logger("tests.journal")
+logger = logging.Logger("tests.access_log")
 
 
 class Lines:
-    """A sink that keeps what it gets."""
+    """A file that keeps what it gets."""
 
     def __init__(self) -> None:
         self.raw = b""
@@ -38,16 +38,16 @@ class Lines:
 
 
 class Log(AccessLog):
-    """A journal that can be read."""
+    """An access log that can be read."""
 
     def __init__(self, *, parameters: bool = False) -> None:
-        self.sink = Lines()
-        super().__init__(self.sink, parameters=parameters)
+        self.file = Lines()
+        super().__init__(self.file, parameters=parameters)
 
     @property
     def raw(self) -> bytes:
         self.flush()
-        return self.sink.raw
+        return self.file.raw
 
     def lines(self) -> list[Any]:
         return [json.loads(line) for line in self.raw.split(b"\n")[:-1]]
@@ -55,14 +55,14 @@ class Log(AccessLog):
 
 @pytest.fixture
 def log() -> Iterator[Log]:
-    journal = Log()
-    yield journal
-    journal.close()
+    log = Log()
+    yield log
+    log.close()
 
 
 @pytest.fixture
 def logged(log: Log) -> Iterator[Log]:
-    """The journal where this module's logger writes."""
+    """The log where this module's logger writes."""
     handler = log.handler()
     logger.addHandler(handler)
     yield log
@@ -77,7 +77,7 @@ def call_of(request_id: str = "order-17", **members: Any) -> Call:
 
 
 def call_line(log: Log, **members: Any) -> Any:
-    log.record(call_of(**members), "GET", 200, 10, 120, 0.00125)
+    log.log_call(call_of(**members), "GET", 200, 10, 120, 0.00125)
     (line,) = log.lines()
     return line
 
@@ -88,7 +88,7 @@ def call_line(log: Log, **members: Any) -> Any:
 def test_line_of_a_call(log):
     before = time.time()
     call = call_of(claimed="12345678", version="1.0", method="math.add", code=1000, waited=0.0000012, ran=1.5)
-    log.record(call, "POST", 200, 10, 120, 1.6000005)
+    log.log_call(call, "POST", 200, 10, 120, 1.6000005)
     (line,) = log.lines()
     moment = line.pop("time")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", moment)
@@ -101,7 +101,7 @@ def test_line_of_a_call(log):
 
 
 def test_line_of_another_path(log):
-    log.record_other("192.0.2.7", "GET", "/screen/page.css", 304, 0, 0.002)
+    log.log_request("192.0.2.7", "GET", "/screen/page.css", 304, 0, 0.002)
     (line,) = log.lines()
     del line["time"]
     assert line == {
@@ -111,7 +111,7 @@ def test_line_of_another_path(log):
 
 
 def test_path_holds_no_secret(log):
-    log.record_other("192.0.2.7", "GET", "http://joe:" + "hunter2pw" * 30 + "@h/foo;password=hush", 404, 0, 0.0)
+    log.log_request("192.0.2.7", "GET", "http://joe:" + "hunter2pw" * 30 + "@h/foo;password=hush", 404, 0, 0.0)
     assert [line["path"] for line in log.lines()] == ["/foo;password=***"]
 
 
@@ -167,8 +167,8 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_in_their_line(log, name):
-    log.record(call_of(method=name, version=name, claimed=name), name, 404, 0, 0, 0.0)
-    log.record_other("192.0.2.7", name, name, 404, 0, 0.0)
+    log.log_call(call_of(method=name, version=name, claimed=name), name, 404, 0, 0, 0.0)
+    log.log_request("192.0.2.7", name, name, 404, 0, 0.0)
     raw = log.raw.decode()
     assert len(raw.splitlines()) == 2
     assert all(character.isprintable() for character in raw.replace("\n", ""))
@@ -182,7 +182,7 @@ def test_hostile_names_stay_in_their_line(log, name):
 @given(st.text(alphabet=st.characters(), max_size=200))
 def test_any_name_is_one_line(name):
     log = Log(parameters=True)
-    log.record(call_of(method=name, parameters={name: name}), "GET", 404, 0, 0, 0.0)
+    log.log_call(call_of(method=name, parameters={name: name}), "GET", 404, 0, 0, 0.0)
     log.close()
     assert len(log.raw.decode().splitlines()) == 1
     assert len(log.lines()) == 1
@@ -210,7 +210,7 @@ def test_error_with_its_traceback(logged):
         logger.exception("%s failed", "1.0 login", extra={"request_id": "order-17"})
     (line,) = logged.lines()
     assert {key: line[key] for key in ("level", "event", "request_id", "logger")} == {
-        "level": "error", "event": "1.0 login failed", "request_id": "order-17", "logger": "tests.journal",
+        "level": "error", "event": "1.0 login failed", "request_id": "order-17", "logger": "tests.access_log",
     }  # fmt: skip
     assert line["exception"].startswith("Traceback (most recent call last):\n")
     assert line["exception"].endswith("\nValueError: could not log in with password=***")
@@ -229,7 +229,7 @@ def test_warning_without_a_traceback(logged):
     (line,) = logged.lines()
     del line["time"]
     assert line == {
-        "level": "warning", "event": "3 threads are stuck, sign=***", "request_id": "", "logger": "tests.journal",
+        "level": "warning", "event": "3 threads are stuck, sign=***", "request_id": "", "logger": "tests.access_log",
     }  # fmt: skip
 
 
@@ -271,7 +271,7 @@ def test_exception_that_cannot_be_told(logged):
 
 def test_errors_come_before_the_line_of_their_call(logged):
     logger.error("failed", extra={"request_id": "order-17"})
-    logged.record(call_of(), "GET", 500, 0, 0, 0.0)
+    logged.log_call(call_of(), "GET", 500, 0, 0, 0.0)
     assert sorted(line["event"] for line in logged.lines()) == ["call", "failed"]
 
 
@@ -282,9 +282,9 @@ def test_the_end_of_the_process_loses_nothing(tmp_path):
     """`logging.shutdown`, which runs when a process ends, flushes what is left."""
     child = os.fork()
     if child == 0:
-        journal = AccessLog(RotatingFile(tmp_path / "access.log"))
-        handler = journal.handler()
-        journal.record(call_of(), "GET", 200, 0, 0, 0.0)
+        log = AccessLog(RotatingFile(tmp_path / "access.log"))
+        handler = log.handler()
+        log.log_call(call_of(), "GET", 200, 0, 0, 0.0)
         logging.shutdown([lambda: handler])  # type: ignore[list-item]
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
@@ -292,18 +292,18 @@ def test_the_end_of_the_process_loses_nothing(tmp_path):
 
 
 def test_rotation_loses_no_line(tmp_path: Path):
-    journal = AccessLog(RotatingFile(tmp_path / "access.log", limit=200_000, kept=20))
+    log = AccessLog(RotatingFile(tmp_path / "access.log", limit=200_000, kept=20))
     for number in range(5000):
-        journal.record(call_of(request_id=f"{number}"), "GET", 200, 0, 0, 0.0)
-    journal.close()
+        log.log_call(call_of(request_id=f"{number}"), "GET", 200, 0, 0, 0.0)
+    log.close()
     found = [json.loads(line)["request_id"] for path in tmp_path.iterdir() for line in path.read_text().splitlines()]
     assert sorted(map(int, found)) == list(range(5000))
     assert len(list(tmp_path.iterdir())) > 3
-    assert journal.lost == 0
+    assert log.lost == 0
 
 
 def test_a_line_costs_little_more_than_its_json(log):
     call = call_of(claimed="12345678", version="1.0", method="math.add", code=1000)
-    lines = seconds_of(lambda: [log.record(call, "GET", 200, 0, 120, 0.001) for _ in range(1000)])
+    lines = seconds_of(lambda: [log.log_call(call, "GET", 200, 0, 120, 0.001) for _ in range(1000)])
     known = {"event": "call", **{f"key-{number}": "12345678" for number in range(12)}}
     assert lines < 20 * seconds_of(lambda: [json.dumps(known) for _ in range(1000)])

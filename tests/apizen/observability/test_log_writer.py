@@ -10,7 +10,7 @@ from tests.support import until
 
 
 class Gate:
-    """A sink that is stuck while it is closed."""
+    """A file that is stuck while it is closed."""
 
     def __init__(self) -> None:
         self.open = threading.Event()
@@ -86,7 +86,7 @@ def test_tasks_come_before_the_lines_that_wait():
 
     writer.do(task)
     writer.close()
-    assert (names, gate.lines) == (["journal"], [b"line", b"of the task"])
+    assert (names, gate.lines) == (["log-writer"], [b"line", b"of the task"])
 
 
 def test_a_task_that_fails_is_counted():

@@ -24,8 +24,8 @@ def test_address_of_another_path_is_that_of_the_caller(tmp_path, trusted, addres
     observation = Observation(settings, app.catalogue, app.pipeline, CallerAddress(Networks.of(trusted)).of)
     with RunningServer(replace(app, observation=observation)) as server:
         server.send("GET", "/foo;password=hush", headers={"X-Forwarded-For": "203.0.113.9"})
-    assert observation.journal is not None
-    observation.journal.close()
+    assert observation.access_log is not None
+    observation.access_log.close()
     (line,) = map(json.loads, (tmp_path / "access.log").read_text("utf-8").splitlines())
     assert (line["address"], line["path"]) == (address, "/foo;password=***")
 
