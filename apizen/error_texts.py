@@ -1,7 +1,7 @@
 """What the gateway's error codes mean to a caller: the likely cause, what to do, and whether to try again.
 
-`apizen.exception` declares the codes with their HTTP status and message; this is the rest of what the
-catalogue of errors says of each, in Chinese and in English.
+`apizen.exception` declares the codes with their HTTP status and message. These texts stand beside them in the list of
+errors, in Chinese and in English.
 
 >>> EXPLANATIONS[1027].retryable, EXPLANATIONS[1027].remedy_english
 (True, 'Wait as many seconds as Retry-After says, then call again.')
@@ -17,8 +17,8 @@ __all__ = ["EXPLANATIONS", "Explanation"]
 class Explanation(NamedTuple):
     """What one code means. ``english`` is its message in English.
 
-    ``retryable`` is true where the same call, sent again later without a change, may succeed, and where the
-    first one surely had no effect. A call that timed out may have had one.
+    ``retryable`` is true where the call surely had no effect and, sent again later without a change, may succeed. It is
+    false for a call that timed out: that may have had an effect.
     """
 
     english: str

@@ -1,4 +1,4 @@
-"""The face of plain pages, which are asked for with GET and are no calls: health, metrics, the catalogue of errors."""
+"""The face of plain pages, which are asked for with GET and are no calls: health, metrics, the list of errors."""
 
 from __future__ import annotations
 

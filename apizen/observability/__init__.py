@@ -1,1 +1,4 @@
-"""What the server tells of itself: the record of calls, metrics, health, the catalogue of errors."""
+"""What the server tells of itself: the access log, metrics, health, the list of errors.
+
+Nothing here decides about a call, and nothing imports a server.
+"""

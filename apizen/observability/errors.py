@@ -1,10 +1,10 @@
-"""The catalogue of errors at ``/api/errors``: what each code means, why it may have come, and what to do.
+"""The list of errors at ``/api/errors``: what each code means, why it may have come, and what to do.
 
-It is made of the declarations themselves, the gateway's and the application's. A program gets it as the
-envelope of a list, a browser as a page; ``?format=json`` and ``?format=html`` choose. The page is in Chinese
-or in English, as the browser asks or ``?lang=`` says; each code has an anchor, as ``/api/errors#1010``.
+It is made from the declarations of the errors, the gateway's and the application's. A program gets it as the response
+of an envelope, a browser as HTML; ``?format=json`` and ``?format=html`` choose. The HTML is in Chinese or in English,
+as the browser asks or ``?lang=`` says. Each code has an anchor in it, as ``/api/errors#1010``.
 
->>> first = catalogue()[0]
+>>> first = error_list()[0]
 >>> first['code'], first['http_status'], first['retryable']
 (1001, 403, True)
 """
@@ -19,20 +19,20 @@ from apizen.exception import ApiException, ApiSysExceptions, declared_errors
 from apizen.faces.envelope import Envelope
 from apizen.faces.negotiation import preferred
 from apizen.faces.pages import Page
-from apizen.observability.errors_page import write_page
+from apizen.observability.errors_html import html_of
 from apizen.request import Request, Response, header
 
-__all__ = ["ERRORS_PATH", "catalogue", "errors_page"]
+__all__ = ["ERRORS_PATH", "error_list", "errors_page"]
 
 ERRORS_PATH = "/api/errors"
 
 _HEADERS = (("Vary", "Accept, Accept-Language"), ("X-Content-Type-Options", "nosniff"))
-# The page is one file: it loads nothing, and may not.
+# The HTML is one file that loads nothing else, and this forbids it to.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
-def catalogue() -> list[dict[str, Any]]:
+def error_list() -> list[dict[str, Any]]:
     """Every declared error, by code."""
     return [_entry(error) for error in declared_errors()]
 
@@ -52,24 +52,24 @@ def _entry(error: type[ApiException]) -> dict[str, Any]:
 
 
 def errors_page(response_key: str) -> Page:
-    """The page of the catalogue. ``response_key`` names the envelope's member, as that of the gateway."""
+    """The page with the list. ``response_key`` is the name of the result in the envelope, as in the gateway's."""
     envelope = Envelope(response_key)
 
     def answer(request: Request) -> Response:
         wanted = _argument(request, "format").lower() or preferred(_accepted(request, "Accept"), ("json", "html"))
         if wanted == "html":
-            return _page(_argument(request, "lang") or preferred(_accepted(request, "Accept-Language"), ("en", "zh")))
+            return _html(_argument(request, "lang") or preferred(_accepted(request, "Accept-Language"), ("en", "zh")))
         if wanted == "json":
-            body = envelope.success(catalogue(), xml=False)
+            body = envelope.success(error_list(), xml=False)
             return Response(200, [("Content-Type", "application/json; charset=utf-8")], body)
         raise ApiSysExceptions.invalid_format("format 应为 json 或 html")
 
     return Page(ERRORS_PATH, answer, _HEADERS)
 
 
-def _page(language: str) -> Response:
+def _html(language: str) -> Response:
     headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", _POLICY)]
-    return Response(200, headers, write_page(catalogue(), "zh" if language == "zh" else "en"))
+    return Response(200, headers, html_of(error_list(), "zh" if language == "zh" else "en"))
 
 
 def _accepted(request: Request, name: str) -> str:

@@ -1,10 +1,11 @@
 """What is counted and timed, over all worker processes, in Prometheus' form.
 
-The numbers lie in memory that all workers share, made before they are forked. Each has a part of it that only
-it writes to, and a scrape that any of them answers adds the parts up: nothing is sent or stored, a worker that
-is started again goes on counting where the one before it ended, and no total ever goes down. To count a call
-takes less than a microsecond; prometheus-client, which would take two and a file per process, writes the
-answer to a scrape.
+The numbers lie in memory that all workers share and that is made before they are forked. Each worker writes to a part
+of its own. Whichever worker answers a scrape adds the parts up: nothing is sent or stored, and no total ever goes down,
+since a worker that is started again goes on counting in the part of the one before it.
+
+To count a call takes less than a microsecond. prometheus-client would take two, and a file per process; it only writes
+the answer to a scrape.
 
 >>> metrics = Metrics([('1.0', 'math.add')])
 >>> from apizen.caller import Caller
@@ -37,10 +38,10 @@ __all__ = ["Gauge", "Metrics", "Total"]
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _BUCKETS = len(_BOUNDS) + 1
 _LABELS = [*map(str, _BOUNDS), "+Inf"]
-_UNKNOWN = ("-", "-")
+_OTHER_METHOD = ("-", "-")
 _PUBLISHING_SECONDS = 0.5
 
-# Counters that are kept as those of a code.
+# Counters that are read from those of a code.
 _REFUSALS = {
     "apizen_locked_out": (1002, "Calls refused because too many of the caller's had failed"),
     "apizen_banned": (1003, "Calls refused because of the address that they came from"),
@@ -65,10 +66,10 @@ class Total(NamedTuple):
 
 
 class Metrics:
-    """Counts calls by version, method and code. ``methods`` are the registered ones; a call of anything else
-    counts as method ``-``, since a client may ask for any number of names.
+    """Counts calls by version, method and code. ``methods`` are the registered ones. A call of anything else counts as
+    method ``-``: a client may make up any number of names.
 
-    Make it before the workers are forked, ``workers`` of them. Each calls `begin`, and runs `watch`.
+    Make it before the ``workers`` are forked. Each of them calls `begin`, and runs `watch`.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Metrics:
         workers: int = 1,
         totals: Sequence[Total] = (),
     ) -> None:
-        self._names = [_UNKNOWN, *sorted(set(methods))]
+        self._methods = [_OTHER_METHOD, *sorted(set(methods))]
         self._gauges = tuple(gauges)
         self._totals = tuple(totals)
         self._published = [0.0] * len(totals)
@@ -86,8 +87,8 @@ class Metrics:
         self._codes = ["-", *map(str, [SUCCESS_CODE, *(error.err_code for error in declared_errors())])]
         self._column = {int(code): column for column, code in enumerate(self._codes) if column}
         self._width = len(self._codes) + _BUCKETS + 1
-        self._row = {name: number * self._width for number, name in enumerate(self._names)}
-        self._gauges_at = len(self._names) * self._width
+        self._row = {method: number * self._width for number, method in enumerate(self._methods)}
+        self._gauges_at = len(self._methods) * self._width
         self._totals_at = self._gauges_at + len(self._gauges)
         size = self._totals_at + len(self._totals)
         memory = memoryview(mmap.mmap(-1, 8 * size * workers)).cast("d")
@@ -111,16 +112,16 @@ class Metrics:
 
     def publish(self) -> None:
         """Shows this process's gauges and totals to the other workers."""
-        for place, gauge in enumerate(self._gauges, self._gauges_at):
-            self._mine[place] = gauge.read()
-        # Added: what the worker counted that had this part before stays.
-        for place, total in enumerate(self._totals):
+        for index, gauge in enumerate(self._gauges, self._gauges_at):
+            self._mine[index] = gauge.read()
+        # They are added to the part: an earlier worker may have counted there.
+        for index, total in enumerate(self._totals):
             now = total.read()
-            self._mine[self._totals_at + place] += now - self._published[place]
-            self._published[place] = now
+            self._mine[self._totals_at + index] += now - self._published[index]
+            self._published[index] = now
 
     async def watch(self) -> None:
-        """Publishes them, again and again."""
+        """Publishes them for ever, twice a second."""
         while True:
             self.publish()
             await asyncio.sleep(_PUBLISHING_SECONDS)
@@ -134,33 +135,33 @@ class Metrics:
         return content_type, encoder(self._registry)
 
     def _families(self) -> Iterator[Metric]:
-        totals = [sum(column) for column in zip(*(part.tolist() for part in self._parts), strict=True)]
-        rows = [totals[row : row + self._width] for row in range(0, self._gauges_at, self._width)]
+        sums = [sum(column) for column in zip(*(part.tolist() for part in self._parts), strict=True)]
+        rows = [sums[row : row + self._width] for row in range(0, self._gauges_at, self._width)]
         yield self._calls(rows)
         yield self._seconds(rows)
         for name, (code, explanation) in _REFUSALS.items():
             yield CounterMetricFamily(name, explanation, sum(row[self._column[code]] for row in rows))
-        for gauge, value in zip(self._gauges, totals[self._gauges_at : self._totals_at], strict=True):
+        for gauge, value in zip(self._gauges, sums[self._gauges_at : self._totals_at], strict=True):
             yield GaugeMetricFamily(gauge.name, gauge.help, value)
-        for total, value in zip(self._totals, totals[self._totals_at :], strict=True):
+        for total, value in zip(self._totals, sums[self._totals_at :], strict=True):
             yield CounterMetricFamily(total.name, total.help, value)
 
     def _calls(self, rows: list[list[float]]) -> Metric:
         family = CounterMetricFamily("apizen_calls", "Calls answered", labels=["version", "method", "code"])
-        for name, row in zip(self._names, rows, strict=True):
+        for method, row in zip(self._methods, rows, strict=True):
             for code, count in zip(self._codes, row, strict=False):
                 if count:
-                    family.add_metric([*name, code], count)
+                    family.add_metric([*method, code], count)
         return family
 
     def _seconds(self, rows: list[list[float]]) -> Metric:
         family = HistogramMetricFamily(
             "apizen_call_seconds", "Time from a call's request to its answer", labels=["version", "method"]
         )
-        for name, row in zip(self._names, rows, strict=True):
+        for method, row in zip(self._methods, rows, strict=True):
             counts = list(accumulate(row[len(self._codes) : -1]))
             if counts[-1]:
-                family.add_metric(name, list(zip(_LABELS, counts, strict=True)), row[-1])
+                family.add_metric(method, list(zip(_LABELS, counts, strict=True)), row[-1])
         return family
 
 

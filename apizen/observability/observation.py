@@ -1,4 +1,4 @@
-"""Puts together what is observed of one application: the log, the numbers, and the paths that show them."""
+"""Puts together what observes one application: the access log and the metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Observation"]
 
 
 class Observation(Service):
-    """The log and the metrics, each None where the settings want none.
+    """The access log and the metrics, each None where the settings want none.
 
     Made before the workers are forked; a worker's own part begins with `start`. ``address_of`` finds the address
     of a request's caller, ``times_full`` says how often the counters were full. Raises `SettingsError` where the log
@@ -52,7 +52,7 @@ class Observation(Service):
 
     @property
     def observers(self) -> tuple[Observer, ...]:
-        """What is told of each answer of the gateway."""
+        """Those that the gateway tells of each of its answers."""
         found: list[Observer] = [] if self.metrics is None else [self.metrics.observe]
         if self.access_log is not None:
             found.append(self.access_log.log_call)

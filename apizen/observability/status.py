@@ -1,7 +1,7 @@
-"""What a machine asks the server: its numbers, whether it lives, and whether it should get calls.
+"""The pages that machines ask for: the metrics, whether the server lives, and whether it should get calls.
 
-These answers are on the event loop: they come while every thread of the pool is stuck. They are asked for
-every few seconds and so are not logged.
+The event loop answers them, so the answers come even while every thread of the pool is stuck. They are asked for every
+few seconds, so they are not logged.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _HEADERS = (("Cache-Control", "no-store"),)
 def status_pages(metrics: Metrics | None, draining: Callable[[], bool], why_not_ready: Callable[[], str]) -> list[Page]:
     """``/healthz``, ``/readyz``, and with ``metrics`` also ``/metrics``.
 
-    ``draining`` says whether the server is shutting down, ``why_not_ready`` gives the reason why it should get no
-    calls now, empty where it should.
+    ``draining`` says whether the server is shutting down. ``why_not_ready`` gives the reason why the server should get
+    no calls now, and an empty text where it should.
     """
 
     def ready(request: Request) -> Response:

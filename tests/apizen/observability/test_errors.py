@@ -10,7 +10,7 @@ from apizen import exception
 from apizen.application import make_app
 from apizen.error_texts import EXPLANATIONS
 from apizen.exception import ApiBaseExceptions, ApiSysExceptions
-from apizen.observability.errors import catalogue
+from apizen.observability.errors import error_list
 from apizen.settings import Settings
 from tests.services import chromium
 from tests.support import HOST, RunningServer, registry_of
@@ -85,7 +85,7 @@ def test_an_application_explains(declared):
         api_code=29001, http_code=409, api_msg="库存不足", english="out of stock", cause="已售完。",
         cause_english="It is sold out.", remedy="改日再来。", remedy_english="Come again.", retryable=True,
     )  # fmt: skip
-    assert catalogue()[-1] == {
+    assert error_list()[-1] == {
         "code": 29001, "http_status": 409, "message": "库存不足", "english": "out of stock", "cause": "已售完。",
         "cause_english": "It is sold out.", "remedy": "改日再来。", "remedy_english": "Come again.", "retryable": True,
     }  # fmt: skip
@@ -105,11 +105,11 @@ def test_explanation_refused(declared, key, value, problem):
         declared(api_code=29001, api_msg="失败", **{key: value})
 
 
-# The catalogue
+# The list
 
 
-def test_catalogue_has_every_declared_error():
-    codes = [entry["code"] for entry in catalogue()]
+def test_list_has_every_declared_error():
+    codes = [entry["code"] for entry in error_list()]
     assert codes == sorted(Declarations.declared)
     assert {*EXPLANATIONS, ApiSubExceptions.empty_result.err_code} <= set(codes)
 
@@ -118,7 +118,7 @@ def test_json(server):
     answer = server.send("GET", "/api/errors")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json; charset=utf-8")
     assert answer.meta == (1000, "执行成功")
-    assert answer.response == catalogue()
+    assert answer.response == error_list()
 
 
 def test_response_key():
@@ -203,7 +203,7 @@ def test_page_in_a_browser(server, browser, locale, heading, scheme):
     colours = page.evaluate("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]")
     lightness = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours]
     assert (lightness[0] > lightness[1]) is (scheme == "dark")
-    assert page.locator("article").count() == len(catalogue())
+    assert page.locator("article").count() == len(error_list())
     page.click("nav a[hreflang]")
     assert page.text_content("h1") == {"Error codes": "错误码", "错误码": "Error codes"}[heading]
     assert complaints == []

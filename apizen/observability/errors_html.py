@@ -1,4 +1,4 @@
-"""The catalogue of errors as a page for people, in Chinese or in English."""
+"""The list of errors as HTML, for people, in Chinese or in English."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-__all__ = ["write_page"]
+__all__ = ["html_of"]
 
-_PAGE = Path(__file__).parent / "page" / "errors.html"
+_FILE = Path(__file__).parent / "page" / "errors.html"
 _FIRST_OF_APPLICATION = 2000
 
 _WORDS = {
@@ -54,20 +54,20 @@ _ARTICLE = Template(
 )
 
 
-def write_page(entries: Sequence[Mapping[str, Any]], language: str) -> bytes:
-    """The page of these entries of the catalogue; ``language`` is ``zh`` or ``en``."""
+def html_of(entries: Sequence[Mapping[str, Any]], language: str) -> bytes:
+    """The HTML of these entries of the list of errors; ``language`` is ``zh`` or ``en``."""
     groups = {
         "gateway": [entry for entry in entries if entry["code"] < _FIRST_OF_APPLICATION],
         "application": [entry for entry in entries if entry["code"] >= _FIRST_OF_APPLICATION],
     }
     shown = "".join(_group(name, group, language) for name, group in groups.items() if group)
     codes = "".join(f'<li><a href="#{entry["code"]}">{entry["code"]}</a></li> ' for entry in entries)
-    return _page().substitute(_WORDS[language], codes=codes, groups=shown).encode()
+    return _template().substitute(_WORDS[language], codes=codes, groups=shown).encode()
 
 
 @cache
-def _page() -> Template:
-    return Template(re.sub(r"\s+", " ", _PAGE.read_text("utf-8")))
+def _template() -> Template:
+    return Template(re.sub(r"\s+", " ", _FILE.read_text("utf-8")))
 
 
 def _group(name: str, entries: Sequence[Mapping[str, Any]], language: str) -> str:
@@ -77,7 +77,7 @@ def _group(name: str, entries: Sequence[Mapping[str, Any]], language: str) -> st
 
 def _article(entry: Mapping[str, Any], language: str) -> str:
     words = _WORDS[language]
-    name, other_name = _names(entry, language)
+    name, other_name = _both_names(entry, language)
     suffix = "" if language == "zh" else "_english"
     cause, remedy = (entry[key + suffix] or entry[key] for key in ("cause", "remedy"))
     other_language = "en" if language == "zh" else "zh-CN"
@@ -93,8 +93,8 @@ def _article(entry: Mapping[str, Any], language: str) -> str:
     )
 
 
-def _names(entry: Mapping[str, Any], language: str) -> tuple[str, str]:
-    """What an error is called in the page's language, and in the other one if it is called anything there."""
+def _both_names(entry: Mapping[str, Any], language: str) -> tuple[str, str]:
+    """The error's message in the language of the page, and the one in the other language, if there is one."""
     message, english = entry["message"], entry["english"]
     if language == "zh" or not english:
         return message, english
