@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import pkgutil
 import re
 import shlex
 import tomllib
@@ -35,6 +36,7 @@ from tests.support import Answer
 from webapi import AppSettings as Settings
 
 READMES = ["README.md", "docs/README.zh-CN.md"]
+DOCUMENTS = ["SECURITY.md", "docs/SECURITY.zh-CN.md", "docs/governance.md", "docs/governance.zh-CN.md", "CHANGELOG.md"]
 ADDRESS = "http://127.0.0.1:8010"
 
 each_readme = pytest.mark.parametrize("readme", READMES)
@@ -270,6 +272,20 @@ def test_links(readme: str) -> None:
     for target in targets:
         if "benchmarks/results" not in target:  # `make bench` writes them
             assert ((ROOT / readme).parent / target).exists()
+
+
+@pytest.mark.parametrize("document", [*READMES, *DOCUMENTS])
+def test_named_files_exist(document: str) -> None:
+    """Folders and files by their paths, modules and what is in them by their dotted names, tests also by name alone."""
+    packages = "apizen|benchmarks|demo|docs|screenshare|tests|webapi"
+    names = re.findall(r"`([^`\s]+)`", prose_of(document))
+    paths = [name for name in names if re.match(rf"({packages})/", name)]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    tests = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {name for name in names if re.fullmatch(r"test_\w+\.py", name)} <= tests
+    for name in names:
+        if re.fullmatch(rf"({packages})(\.\w+)+", name):
+            pkgutil.resolve_name(name)
 
 
 def test_twins_have_the_same_headings() -> None:
