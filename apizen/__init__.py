@@ -1,4 +1,7 @@
-"""api zen: a plain Python function becomes a governed web API by adding one line to a dictionary."""
+"""api zen: a plain Python function becomes a governed web API by adding one line to a dictionary.
+
+This is the framework; nothing of an application, of the demo or of the screen share belongs here.
+"""
 
 from apizen.schema import UploadFile
 from apizen.version import ApiMethodBase, ApiMethodsBase, version

@@ -1,1 +1,1 @@
-"""Side-by-side runs against peers. Each prints ratios and writes what it measured under ``results/``."""
+"""Side-by-side runs against peers: each prints ratios and writes ``results/``; nothing else imports them."""

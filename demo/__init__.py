@@ -1,6 +1,4 @@
-"""Plain functions and the errors they raise, as a user would write them; nothing of `webapi`, and of `apizen` only its
-exceptions.
-"""
+"""Plain functions and their errors, as a user would write them; of the framework only its exceptions are used."""
 
 from demo.api_demo import ApiDemo
 

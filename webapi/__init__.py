@@ -1,4 +1,4 @@
-"""The application: which functions are public, its business errors, and the screen share beside them."""
+"""The application: which functions are public, their errors, the settings, the screen share; no function itself."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Faces: each turns one protocol into calls of the pipeline, and what comes of them into answers. No server here."""
+"""Faces: each turns one protocol into calls of the pipeline and back; none guards, binds, runs or knows a server."""

@@ -1,1 +1,1 @@
-"""Who may call what, and how often. It knows requests and calls, but no server: nothing here imports Tornado."""
+"""Who may call what, and how often: guards, and what they look up and count; no protocol and no server."""

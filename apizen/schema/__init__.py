@@ -1,5 +1,4 @@
-"""Types: from a hint to what it takes from a client, and to the JSON Schema of that. Knows no call, no server, and no
-protocol but JSON; whatever asks for a type's rules, or adds a type, comes here.
+"""Types: what a type hint takes from a client, and its JSON Schema; no call, no server, and no protocol but JSON.
 
 What each plain type takes, from text (query, form) and from a JSON value, at every depth. A JSON string is read as
 text. ASCII blanks around numbers and bools are ignored. No surprises: a value that means the type is taken, a value

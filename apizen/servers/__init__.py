@@ -1,1 +1,1 @@
-"""What turns bytes on sockets into requests, and answers into bytes: for any kind of server, and for each."""
+"""Bytes on sockets become requests, and answers become bytes; what a request means is not for here."""

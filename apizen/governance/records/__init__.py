@@ -1,3 +1,1 @@
-"""What an operator sets and a database keeps: apps, bans, maintenance. What calls leave behind is kept in
-`apizen.governance.stores`, and nowhere here.
-"""
+"""What operators set and the database keeps: apps, bans, maintenance; counts and nonces of calls are no records."""

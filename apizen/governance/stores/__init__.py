@@ -1,1 +1,1 @@
-"""Where callers are counted and claims are kept: in memory, in a file, in Redis. Knows no guard."""
+"""Where calls are counted and claims are kept: memory, a file, Redis; why, only guards know."""

@@ -1,1 +1,1 @@
-"""Tornado's server: connections, and what stands in front of its `Application`. Nothing else imports Tornado."""
+"""The server on Tornado, and what stands in front of its `Application`; no other package imports Tornado."""

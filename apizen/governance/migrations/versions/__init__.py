@@ -1,1 +1,1 @@
-"""The revisions, oldest first. One that was released stays as it is: what changes later is a revision of its own."""
+"""One module for each change of the tables; one that was released is never edited, a new one follows it."""
