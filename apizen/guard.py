@@ -20,7 +20,7 @@ Before a large body is read, the guards are asked what they can tell without it,
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Protocol
 
 from apizen.call import Call
@@ -68,22 +68,19 @@ async def foresee(call: Call, guards: Iterable[Guard]) -> int:
     return asked
 
 
-def admit(call: Call, guards: Iterable[Guard]) -> Awaitable[None] | None:
+def admit(call: Call, guards: Sequence[Guard]) -> Awaitable[None] | None:
     """Asks the guards in their order. Where one must wait, what is to be awaited asks the rest."""
     call.claimed = call.values.public("app_key") or ""
-    left = iter(guards)
-    for guard in left:
+    for number, guard in enumerate(guards, 1):
         pending = guard.check(call)
         if pending is not None:
-            return _admit_later(call, pending, left)
+            return _admit_later(call, pending, guards[number:])
     call.claimed = ""
     return None
 
 
-async def _admit_later(call: Call, pending: Awaitable[None], left: Iterator[Guard]) -> None:
+async def _admit_later(call: Call, pending: Awaitable[None], left: Sequence[Guard]) -> None:
     await pending
-    for guard in left:
-        further = guard.check(call)
-        if further is not None:
-            await further
-    call.claimed = ""
+    further = admit(call, left)
+    if further is not None:
+        await further
