@@ -18,7 +18,7 @@ from apizen import ApiMethodBase, version
 from apizen.application import Application, make_app
 from apizen.call_plan import CallPlan
 from apizen.entry import Entry
-from apizen.governance.signature_guard import AUTH
+from apizen.governance.auth import AUTH
 from apizen.guard import Guard
 from apizen.request import GATEWAY_PATH
 from apizen.servers.tornado.server import Server

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from apizen.exception import ApiSysExceptions
 from apizen.governance.address import CallerAddress, Networks
+from apizen.governance.auth import SignatureGuards
 from apizen.governance.rate import RateGuards, Rates
 from apizen.governance.records.live import LiveRecords
-from apizen.governance.signature_guard import SignatureGuard, SignatureGuards
+from apizen.governance.signature_guard import SignatureGuard
 from apizen.governance.state import SharedState
 from apizen.guard import GuardMaker
 from apizen.request import Request

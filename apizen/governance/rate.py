@@ -28,9 +28,9 @@ from apizen.call_plan import CallPlan
 from apizen.entry import Entry, Key
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.governance.address import caller_of, network_of
+from apizen.governance.auth import AUTH
 from apizen.governance.error import CountersError, CountersFull
 from apizen.governance.limit import parse_rate
-from apizen.governance.signature_guard import AUTH
 from apizen.governance.stores.base import Counters, Group, Hit, Outcome, begun
 from apizen.governance.stores.window import Decision
 from apizen.guard import Guard

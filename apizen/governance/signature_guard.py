@@ -33,16 +33,15 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from copy import copy
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from apizen.body_size import LARGE_BODY
 from apizen.call import Call
-from apizen.call_plan import PUBLIC_PARAMETERS, CallPlan
-from apizen.entry import Entry, Key, flag
+from apizen.call_plan import PUBLIC_PARAMETERS
 from apizen.exception import ApiException, ApiSysExceptions, hint_at
 from apizen.governance.canonical import VERSION, canonical
 from apizen.governance.cross_site import is_cross_site
@@ -59,7 +58,6 @@ from apizen.governance.signature import (
     zone_of,
 )
 from apizen.governance.stores.base import Outcome, begun
-from apizen.guard import Guard
 from apizen.throttled_log import ThrottledLog
 from apizen.values import Values
 
@@ -68,7 +66,7 @@ if TYPE_CHECKING:
     from apizen.governance.records.live import App, LiveRecords
     from apizen.governance.stores.base import Counters
 
-__all__ = ["AUTH", "SignatureGuard", "SignatureGuards"]
+__all__ = ["SignatureGuard"]
 
 # By so many seconds the clocks of several servers may differ: what one still takes, no other has forgotten.
 _SKEW = 10
@@ -76,30 +74,6 @@ _RETRY_AFTER = "5"
 _SHOWN = 2000
 _NAME_SHOWN = 64
 _MASK = "******"
-
-
-def _auth(auth: Any) -> str | None:
-    if auth not in (None, "sign"):
-        raise ValueError(f"auth must be 'sign' or None, not {auth!r}")
-    found: str | None = auth
-    return found
-
-
-AUTH = Key("auth", _auth, setting="auth")
-EXTRA = Key("extra", flag("extra"), default=False)
-
-
-class SignatureGuards:
-    """Makes the guard of a method that takes signed calls only. ``made`` gives what all of them are made of."""
-
-    keys = (AUTH, EXTRA)
-
-    def __init__(self, made: Callable[[], SignatureGuard]) -> None:
-        self._made = made
-
-    def guard(self, entry: Entry, plan: CallPlan) -> Guard | None:
-        takes_all = entry[EXTRA] or plan.takes_any
-        return self._made().accepting(None if takes_all else plan.accepted) if entry[AUTH] else None
 
 
 class SignatureGuard:

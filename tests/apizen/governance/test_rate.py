@@ -10,10 +10,10 @@ from apizen.call_plan import CallPlan
 from apizen.caller import Caller
 from apizen.entry import Entry
 from apizen.exception import ApiException
+from apizen.governance.auth import AUTH
 from apizen.governance.error import CountersError
 from apizen.governance.limit import parse_rate
 from apizen.governance.rate import RateGuards, Rates
-from apizen.governance.signature_guard import AUTH
 from apizen.governance.stores.base import outcome_of
 from apizen.governance.stores.memory import MemoryCounters
 from apizen.governance.stores.redis import RedisCounters

@@ -23,6 +23,7 @@ from apizen.call_plan import PUBLIC_PARAMETERS
 from apizen.exception import ApiSysExceptions
 from apizen.faces.rpc import Gateway
 from apizen.governance.address import Networks
+from apizen.governance.auth import SignatureGuards
 from apizen.governance.canonical import canonical
 from apizen.governance.error import CountersError
 from apizen.governance.lockout import Lockout
@@ -32,7 +33,7 @@ from apizen.governance.records.live import LiveRecords
 from apizen.governance.records.models import App
 from apizen.governance.records.secret import SecretKey
 from apizen.governance.signature import SIGN_METHODS, request_to_sign, signature, string_to_sign
-from apizen.governance.signature_guard import SignatureGuard, SignatureGuards
+from apizen.governance.signature_guard import SignatureGuard
 from apizen.governance.stores.base import Group, Hit
 from apizen.governance.stores.memory import MemoryCounters
 from apizen.governance.stores.window import Decision
