@@ -163,7 +163,17 @@ def test_only_the_server_needs_tornado(package: str) -> None:
 
 
 def test_importing_loads_nothing_heavy() -> None:
-    heavy = {"cv2", "mss", "sqlalchemy", "redis", "httpx", "prometheus_client", "pydantic", "docstring_parser"}
+    heavy = {
+        "cv2",
+        "mss",
+        "sqlalchemy",
+        "redis",
+        "httpx",
+        "prometheus_client",
+        "pydantic",
+        "docstring_parser",
+        "limits",
+    }
     assert fresh(f"import sys, webapi.methods, apizen.cli; print({heavy} & set(sys.modules))") == "set()"
 
 

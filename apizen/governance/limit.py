@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import limits
+if TYPE_CHECKING:
+    import limits
 
 __all__ = ["parse_rate"]
 
@@ -24,6 +26,8 @@ def parse_rate(text: str) -> limits.RateLimitItem:
     Traceback (most recent call last):
     ValueError: a rate is written as 100/minute or 5/10 seconds, with second, minute, hour or day, not '100'
     """
+    import limits  # takes a tenth of a second: only where there is a limit
+
     try:
         (limit,) = limits.parse_many(text)
     except ValueError:

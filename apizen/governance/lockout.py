@@ -18,8 +18,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-
-from limits import RateLimitItem
+from typing import TYPE_CHECKING
 
 from apizen.exception import ApiException, ApiSysExceptions
 from apizen.governance.address import caller_of, network_of
@@ -28,6 +27,9 @@ from apizen.governance.limit import parse_rate
 from apizen.governance.stores.base import Counters, Group, outcome_of
 from apizen.governance.stores.window import Decision
 from apizen.throttled_log import ThrottledLog
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
 
 __all__ = ["Lockout"]
 

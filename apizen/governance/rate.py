@@ -19,9 +19,7 @@ import logging
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
-
-import limits
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apizen.call import Call
 from apizen.call_plan import CallPlan
@@ -35,6 +33,9 @@ from apizen.governance.stores.base import Counters, Group, Hit, Outcome, begun
 from apizen.governance.stores.window import Decision
 from apizen.guard import Guard
 from apizen.throttled_log import ThrottledLog
+
+if TYPE_CHECKING:
+    import limits
 
 __all__ = ["RateGuards", "Rates"]
 

@@ -10,13 +10,14 @@ import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from enum import IntEnum
 from types import CoroutineType
-from typing import Any, Protocol, TypeAlias, TypeVar
-
-import limits
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from apizen.governance.error import CountersFull
 from apizen.governance.stores.window import Decision
 from apizen.throttled_log import ThrottledLog
+
+if TYPE_CHECKING:
+    import limits
 
 __all__ = [
     "COUNTED_CALLERS",
@@ -38,7 +39,7 @@ T = TypeVar("T")
 #: What a store answers: at once, or when it is awaited.
 Outcome: TypeAlias = T | Coroutine[Any, Any, T]
 #: A limit, and the key under which a call counts.
-Hit = tuple[limits.RateLimitItem, str]
+Hit: TypeAlias = "tuple[limits.RateLimitItem, str]"
 
 #: How many addresses are counted by themselves, where nothing else is said.
 COUNTED_CALLERS = 65_536

@@ -6,6 +6,7 @@ one call took 25 µs of it. A `Window` holds at most `GRAINS` numbers, whatever 
 the time of each call, above it calls that came together as one, which leave the window together with the
 last of them: up to a 126th of the window late, never early.
 
+>>> import limits
 >>> limit, window = limits.parse('2/minute'), Window()
 >>> [tuple(decide([(limit, window)], now)[0]) for now in (100, 130, 130, 160)]
 [(True, 1, 60.0), (True, 0, 30.0), (False, 0, 30.0), (True, 0, 30.0)]
@@ -16,9 +17,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import limits
+if TYPE_CHECKING:
+    import limits
 
 __all__ = ["GRAINS", "Decision", "Window", "decide", "grain_of"]
 
