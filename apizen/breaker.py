@@ -1,14 +1,14 @@
-"""Switches a method off for a while whose calls end the workers that run them.
+"""Switches off, for a while, a method whose calls end the workers that run them.
 
-``os._exit``, a fault in an extension, the system that runs out of memory: they end a whole process, and nothing in
-it can catch that. So each worker marks, in memory that it shares with its parent, which functions run in it;
-when it has died, the parent reads who ran.
+``os._exit``, a fault in an extension, no memory left: these end a whole process, and nothing in it can catch that. So
+each worker marks, in memory that it shares with its parent, which functions run in it. When it has died, the parent
+reads which ran.
 
-The function is judged, not the method: many versions may have one function, and it dies in all of them. A death
-is put down to each function that ran. One that ran in three deaths within an hour is switched off, in all its
-methods: of several the one that ran in most deaths, and of these the one whose calls came to an end least
-often. The deaths in which it ran are explained by that and count against nobody else. So every three deaths
-take a function away, and those that die by turns are found one after the other.
+A function is judged, not a method: many versions may have one function, and it ends workers in all of them. Each
+function that ran when a worker died is suspected of that death. One that is suspected of three deaths within an hour
+is switched off, in all its methods. Of several it is the one with most deaths, and of these the one whose calls came
+to an end least often. Its deaths are explained then, and count against no other function. So, where several end
+workers by turns, they are found one after the other.
 
 After a pause one call is tried. Where it comes to an end the function is back; where the worker dies once more
 the pause is twice as long, up to an hour.
@@ -57,7 +57,7 @@ _DEATHS = 3
 _MEMORY_SECONDS = 3600.0
 _FIRST_PAUSE = 300.0
 _LONGEST_PAUSE = 3600.0
-# So long a call that is tried is the only one. One that takes longer is no reason to wait for ever.
+# A call that is tried is the only one for so long. Then another one is tried, as the first may never end.
 _TRIAL_SECONDS = 60.0
 
 Result = TypeVar("Result")
@@ -65,7 +65,7 @@ Given = TypeVarTuple("Given")
 
 
 class _Pause:
-    """How long a function is switched off. Only the parent keeps them."""
+    """How long a function is switched off. Known to the parent only."""
 
     __slots__ = ("end", "seconds")
 
@@ -83,15 +83,16 @@ class _Pause:
 class Breaker:
     """The switches of all functions of a catalogue.
 
-    Make it before the ``workers`` are forked. Each of them calls `begin`, marks its calls on its event loop, which
-    needs no lock, and calls `end`; `blame` is the parent's. ``clock`` is one that all processes share.
+    It is made before the ``workers`` are forked. A worker calls `begin` when it starts, then marks its calls, on its
+    event loop only, so that no lock is needed, and calls `end` when it ends. The parent calls `blame`. ``clock`` must
+    be the same in all processes.
     """
 
     def __init__(self, catalogue: Catalogue, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._places, self._names = _placed(catalogue)
         count = len(self._names)
-        # By function: where it is off, the time until it is; while a call is tried the same below 0; else 0.
+        # By function: 0 where it is on, else the time when a call may be tried; negative while one is.
         self._off = _shared(count)
         # By worker and function: how many calls have begun, and how many have ended.
         self._begun = [_shared(count) for _ in range(workers)]
@@ -117,7 +118,7 @@ class Breaker:
             self._try(place)
 
     def mark(self, endpoint: Endpoint) -> None:
-        """A call of the function begins, or its result is written."""
+        """A call of the function begins, or the writing of its result."""
         self._mine_begun[self._places[endpoint]] += 1
 
     def leave(self, endpoint: Endpoint) -> None:
@@ -128,7 +129,7 @@ class Breaker:
             self._switch_on(place)
 
     def run(self, endpoint: Endpoint, call: Callable[[*Given], Result], *given: *Given) -> Result:
-        """The result of something that runs for the endpoint: `mark` and `leave` around it, in one call."""
+        """Runs something for the endpoint between `mark` and `leave`, and gives its result."""
         place = self._places[endpoint]
         self._mine_begun[place] += 1
         try:
@@ -139,7 +140,7 @@ class Breaker:
                 self._switch_on(place)
 
     def blame(self, worker: int) -> bool:
-        """Finds out why a worker died. True where the reason is known and switched off."""
+        """Finds out why a worker died. True where the function that did it is known, and switched off."""
         begun, ended = self._begun[worker], self._ended[worker]
         suspects = frozenset(place for place in range(len(begun)) if begun[place] > ended[place])
         begun[:] = ended
@@ -155,7 +156,7 @@ class Breaker:
         return bool(known)
 
     def _judge(self) -> list[int]:
-        """Switches off who has caused so many deaths, if anybody has."""
+        """Switches off the function with most deaths, where these are enough, and gives what it switched off."""
         counts = Counter(place for _, suspects in self._deaths for place in suspects)
         most = max(counts.values())
         if most < _DEATHS:
@@ -179,7 +180,7 @@ class Breaker:
         logger.error("%s: %s; calls get 1030, in %g s one is tried", self._names[place], why, pause.seconds)
 
     def _try(self, place: int) -> None:
-        """Lets one call pass when the time has come."""
+        """Lets one call pass when the pause is over. Raises 1030 before that."""
         left = abs(self._off[place]) - self._clock()
         if left > 0:
             raise ApiSysExceptions.service_busy("该方法暂时停用", headers={"Retry-After": str(math.ceil(left))})
@@ -188,7 +189,7 @@ class Breaker:
 
 
 def _placed(catalogue: Catalogue) -> tuple[dict[Endpoint, int], list[str]]:
-    """The place of each endpoint's function, and its methods as they are called in the log."""
+    """The number of each endpoint's function; and by number the methods of the function, for the log."""
     places: dict[Endpoint, int] = {}
     functions: dict[object, int] = {}
     names: list[list[str]] = []
@@ -208,5 +209,5 @@ def _identity(endpoint: Endpoint) -> object:
 
 
 def _shared(count: int) -> memoryview[float]:
-    """So many numbers, all 0, in memory that processes share that are forked later."""
+    """So many numbers, all 0, in memory that is shared with processes forked later."""
     return memoryview(mmap.mmap(-1, 8 * max(count, 1))).cast("d")[:count]

@@ -28,7 +28,7 @@ class Catalogue:
     """All versions after start-up.
 
     ``versions`` has each version, and whether it is enabled. ``methods`` has, for each enabled version, its endpoints
-    by method name, and None for an entry that can't work: why, is one of the ``problems``.
+    by method name. None stands there for an entry that can't work; one of the ``problems`` says why.
     """
 
     versions: Mapping[str, bool]

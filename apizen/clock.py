@@ -9,7 +9,7 @@ __all__ = ["SecondText", "http_date"]
 
 
 class SecondText:
-    """Writes seconds of the clock by ``write``, each of them once as long as no other is asked for.
+    """Writes a second of the clock by ``write``, and keeps the text until another second is asked for.
 
     >>> SecondText(lambda second: f'second {second}').of(1451620800.25)
     'second 1451620800'
@@ -27,7 +27,7 @@ class SecondText:
         second, text = self._last
         if second != whole:
             text = self._write(whole)
-            self._last = (whole, text)  # at once: another thread must not see the text of another second
+            self._last = (whole, text)  # both in one step: another thread must not see half of it
         return text
 
 

@@ -33,9 +33,9 @@ _ABSENT: Any = object()
 class Key(Generic[Value]):
     """One key of an entry.
 
-    ``read`` makes a value of what an entry has there, and of the default. It raises ValueError for what can't be.
-    Where an entry does not have the key, the value of the ``setting`` of this name counts, and where there is none or
-    it says nothing, the ``default``. ``also`` is a second spelling.
+    ``read`` checks what an entry says, and gives the value to use; it raises ValueError for what can't be. An entry
+    without the key gets the value of the setting ``setting``, or the ``default`` where there is no such setting or it
+    is empty; they are read in the same way. ``also`` is a second spelling of the name.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Key(Generic[Value]):
 
 
 class Entry:
-    """One entry as it was written; its keys are read when they are asked for. Raises ValueError for unknown keys."""
+    """One entry as it was written. A key is read when it is asked for. Raises ValueError for unknown keys."""
 
     def __init__(self, written: Mapping[Any, Any], keys: Iterable[Key[Any]], settings: Settings) -> None:
         self._written = written
@@ -57,11 +57,11 @@ class Entry:
                 raise ValueError(f"unknown key {name!r} in its entry, {hint_at(str(name), known)}")
 
     def has(self, key: Key[Any]) -> bool:
-        """Whether the entry says something there, and not only a setting."""
+        """Whether the entry itself has the key."""
         return self._found(key) is not _ABSENT
 
     def __getitem__(self, key: Key[Value]) -> Value:
-        """What counts for a key. Raises ValueError for what can't be."""
+        """What counts: the entry's value, else the setting's, else the default. Raises ValueError for a wrong one."""
         found = self._found(key)
         if found is _ABSENT:
             found = (key.setting and getattr(self._settings, key.setting)) or key.default
@@ -76,7 +76,7 @@ class Entry:
 
 
 def flag(name: str) -> Callable[[Any], bool]:
-    """What reads a key that is True or False."""
+    """The ``read`` of a key that is True or False."""
 
     def read(value: Any) -> bool:
         if not isinstance(value, bool):

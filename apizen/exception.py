@@ -86,7 +86,7 @@ __all__ = [
 SUCCESS_CODE = 1000
 SUCCESS_MESSAGE = "执行成功"
 
-# The seed's document uses both spellings, its code the first and its table of settings the second.
+# Each field may be declared under two names.
 _SPELLINGS = {
     "api_code": "err_code",
     "err_code": "err_code",

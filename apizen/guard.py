@@ -40,7 +40,10 @@ class Guard(Protocol):
         """Raises an `ApiException`, at once or when awaited, for a call that may not pass."""
 
     def foresee(self, call: Call) -> Awaitable[None] | None:
-        """The same for a call that may not pass whatever its body is. One that reads no body has judged it then."""
+        """The same before the body is there: raises for a call that no body could save.
+
+        A guard that reads no body is not asked again.
+        """
 
 
 class GuardMaker(Protocol):
@@ -51,7 +54,7 @@ class GuardMaker(Protocol):
         """What it reads of an entry."""
 
     def guard(self, entry: Entry, plan: CallPlan) -> Guard | None:
-        """The guard of an endpoint, if its entry or the settings ask for one. Raises ValueError for what can't be."""
+        """The guard of an endpoint, where its entry or a setting asks for one. Raises ValueError for a wrong entry."""
 
 
 async def foresee(call: Call, guards: Iterable[Guard]) -> int:
@@ -69,7 +72,7 @@ async def foresee(call: Call, guards: Iterable[Guard]) -> int:
 
 
 def admit(call: Call, guards: Sequence[Guard]) -> Awaitable[None] | None:
-    """Asks the guards in their order. Where one must wait, what is to be awaited asks the rest."""
+    """Asks the guards in their order. Where one must wait, the rest are asked by the awaitable that is given back."""
     call.claimed = call.values.public("app_key") or ""
     for number, guard in enumerate(guards, 1):
         pending = guard.check(call)

@@ -13,7 +13,7 @@ from apizen.exception import ApiSysExceptions
 
 __all__ = ["MAX_BOUNDARY", "MAX_CONTENT_TYPE", "MediaType", "media_type"]
 
-#: Characters of a Content-Type, and of a boundary (RFC 2046, 5.1.1): to look for one takes as long as it is.
+#: Characters of a Content-Type, and of a boundary (RFC 2046, 5.1.1): the longer one is, the longer a search for it.
 MAX_CONTENT_TYPE = 256
 MAX_BOUNDARY = 70
 
@@ -32,7 +32,7 @@ class MediaType(NamedTuple):
 
 
 def media_type(content_type: str) -> MediaType:
-    """What a Content-Type says. Raises 1024 for one that is longer than any that somebody needs, or its boundary.
+    """What a Content-Type says. Raises 1024 where it or its boundary is too long.
 
     >>> media_type('multipart/form-data; charset=UTF-8; boundary="a;b"')
     MediaType(name='multipart/form-data', charset='utf-8', boundary='a;b')

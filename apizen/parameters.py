@@ -41,14 +41,14 @@ FORMS = frozenset({FORM, "multipart/form-data"})
 #: Characters of a query string, bytes of an urlencoded form, and fields of either.
 MAX_QUERY = 32 * 1024
 MAX_FORM = 1024 * 1024
-#: The values of a JSON body may take so many times the size of the largest body in memory, at least `MAX_WEIGHT`.
+#: The values of a JSON body may take so many times ``max_body`` in memory, or `MAX_WEIGHT` where that is more.
 WEIGHT = 24
 MAX_FIELDS = 1000
 
 #: Takes a body and its boundary, gives text fields and files in order. Raises ValueError.
 MultipartParser = Callable[[bytes, str], list[tuple[str, str | UploadFile]]]
 
-# What a client may leave out of a request without a body: it says nothing about anything.
+# With these verbs a Content-Type without a body is taken for none.
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 
 
@@ -60,8 +60,8 @@ def no_multipart(body: bytes, boundary: str) -> list[tuple[str, str | UploadFile
 class Parameters(Values):
     """The parameters of one request, whose body may have ``max_body`` bytes.
 
-    The form is parsed at once, since it may hold public parameters; a form that can't be parsed is
-    reported by `read_body`, so that what is wrong with the query is reported first.
+    The form is parsed at once, since it may hold public parameters. What is wrong with it is raised by `check_form` and
+    `read_body` only, so that what is wrong with the query is reported first.
     """
 
     __slots__ = (
@@ -206,13 +206,13 @@ def _unquote(text: str, source: str) -> str:
         raise ApiSysExceptions.invalid_format(f"{source}不是 UTF-8") from None
 
 
-# Not by urllib, which makes an object of each percent sign: a megabyte of them took it 190.
+# Not by urllib, which makes an object of each percent sign: for a megabyte of them it took 190 MB.
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})++")
 _WINDOW = 64 * 1024
 
 
 def _percent_decoded(text: bytes) -> bytes:
-    """Percent-decodes (WHATWG URL, 1.3): a percent sign without two digits is one. In windows, which bound the memory.
+    """Percent-decodes (WHATWG URL, 1.3): a percent sign without two digits stays. In windows, which bound the memory.
 
     >>> _percent_decoded(b'%E5%BC%A0%')
     b'\\xe5\\xbc\\xa0%'
@@ -241,7 +241,7 @@ def _parts(multipart: MultipartParser, body: bytes, boundary: str, repeated: dic
         raise ApiSysExceptions.bad_request("multipart/form-data 格式错误") from None
     values: dict[str, Any] = {}
     for name, value in parts:
-        # One single file is a list of one where a list of files is wanted.
+        # A single file, too, counts as repeated: it may be for a list of files.
         if name in values or isinstance(value, UploadFile):
             repeated.setdefault(name, [values[name]] if name in values else []).append(value)
         values[name] = value

@@ -255,10 +255,9 @@ def _names(endpoint: Endpoint) -> tuple[str, str]:
 
 
 def as_exception(error: BaseException) -> Exception:
-    """What a future can carry.
+    """The error, or in its place a RuntimeError where a future must not carry it.
 
-    A StopIteration or a CancelledError of the function's would end the loop's own coroutine, and
-    SystemExit the server.
+    A function's StopIteration or CancelledError would end the loop's own coroutine, and its SystemExit the server.
     """
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error

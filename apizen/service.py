@@ -16,7 +16,7 @@ class StartError(Exception):
 
 
 class Service(Protocol):
-    """Something that runs beside the gateway. A subclass has what it needs of these; the rest does nothing."""
+    """Something that runs beside the gateway. A subclass overrides what it needs; the rest does nothing."""
 
     def prepare(self) -> None:
         """Reads what all workers begin with, in their parent, before they are forked. Starts nothing.
@@ -40,16 +40,16 @@ class Service(Protocol):
         return ()
 
     async def drain(self) -> None:
-        """Ends what goes on by itself, as a stream: no connection comes any more, the calls that run are finished."""
+        """Ends what would go on for ever, as a stream. No connection comes any more; running calls end next."""
         return
 
     async def close(self) -> None:
-        """Ends it, after the last answer is sent. Services are closed in reverse order, whether they drained or not."""
+        """Ends it, after the last answer is sent, drained or not. What was started last is closed first."""
         return
 
 
 class Services:
-    """Those of one application: started in their order, and closed in the reverse one, as far as they were started."""
+    """The services of one application: started in their order, closed in the reverse one, as far as they started."""
 
     def __init__(self, services: Sequence[Service] = ()) -> None:
         self._services = tuple(services)
@@ -66,7 +66,7 @@ class Services:
             raise
 
     async def drain(self) -> None:
-        """Ends what goes on by itself in those that were started."""
+        """Drains those that were started."""
         for service in self._started:
             await _safely(service, service.drain())
 
@@ -78,7 +78,7 @@ class Services:
 
 
 async def _safely(service: Service, end: Awaitable[None]) -> None:
-    """Ends a service; one that fails must not keep the others from it."""
+    """Waits for the end of a service. Where it fails the others are ended nevertheless."""
     try:
         await end
     except Exception:

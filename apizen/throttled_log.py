@@ -30,7 +30,7 @@ class ThrottledLog:
         self._dropped = 0
 
     def warning(self, message: str, *values: object) -> bool:
-        """Logs, unless it did so a short while ago. Says whether it did; counts what it dropped meanwhile."""
+        """Logs, unless a line was logged a short while ago: then it counts the line as dropped, and gives False."""
         now = self._clock()
         if now < self._silent_until:
             self._dropped += 1

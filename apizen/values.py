@@ -10,7 +10,7 @@ from apizen.schema import UploadFile
 
 __all__ = ["Part", "Values"]
 
-#: A value that is signed: where it came, its name, and itself.
+#: A value that is signed: where it came from (``query`` or ``form``), its name, and the value itself.
 Part = tuple[str, str, str | UploadFile]
 
 
@@ -21,8 +21,8 @@ class Values:
     ``public`` gives a public parameter (``app_key``, ``timestamp``, …), None where it did not come. ``size`` is the
     number of bytes that came as the call's body.
 
-    Made like this they are the members of one JSON document, ``document`` are its bytes; a face whose values come in
-    other ways has a class of its own.
+    This class takes them as the members of one JSON document, whose bytes are ``document``. A face whose values come in
+    another way has a subclass.
 
     >>> values = Values({'a': 1}, {'app_key': '12345678'}, b'{"a":1}')
     >>> values.public('app_key'), values.public('sign'), list(values.parts())
@@ -58,5 +58,5 @@ class Values:
         return self._document
 
     def hidden_texts(self) -> list[str]:
-        """The names of texts that a file of the same name takes the place of."""
+        """The names of texts that reach no function, since a file of the same name takes their place."""
         return []

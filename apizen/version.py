@@ -56,7 +56,7 @@ __all__ = [
     "version",
 ]
 
-# The seed's document writes some of these names in two ways.
+# Two spellings of one name. Where a class has a method under both, the second counts.
 _TABLES = ("support_methods", "api_methods")
 
 Class = TypeVar("Class", bound=type)

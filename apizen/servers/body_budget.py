@@ -28,7 +28,7 @@ class BodyBudget:
         self.held = 0
 
     def take(self, size: int, of: int) -> None:
-        """Takes bytes for a body of which so many have come with them. Raises 1030 where they are not left."""
+        """Takes ``size`` bytes for a body that has ``of`` bytes with them. Raises 1030 where so many are not left."""
         most = self.most if of <= LARGE_BODY else self.most * 3 // 4
         if self.held + size > most:
             raise ApiSysExceptions.service_busy("请求体占用的内存已达上限", headers={"Retry-After": "1"})

@@ -21,8 +21,8 @@ _WINDOWS = 512
 
 # Of an idle connection the server holds 8 kB, of one whose headers never end 64 kB more.
 _MOST_CONNECTIONS = 10_000
-# The event loop, the listeners, the log, the supervisor's pipes, and the pools of database and Redis have about
-# forty, the screen's capture five. A thread may hold a file and a connection of its method's own.
+# The event loop, the listeners, the log, the supervisor's pipes, and the pools of database and Redis take about
+# forty, the capture of the screen five. In each thread a function may have a file and a connection of its own.
 _RESERVE = 64
 _RESERVE_OF_A_THREAD = 2
 
@@ -49,7 +49,7 @@ def descriptor_limit() -> int:
 def room_for_connections(wanted: int, threads: int, limit: int) -> int:
     """How many connections a process takes of ``wanted``, 0 for as many as are good for it.
 
-    ``limit`` are its descriptors, of which some are kept for whatever else it opens; ``threads`` may open some, too.
+    Of ``limit`` descriptors some are kept for whatever else it opens, and two for each of its ``threads``.
 
     >>> room_for_connections(0, 64, 1024), room_for_connections(0, 64, 1048576), room_for_connections(0, 64, 100)
     (832, 10000, 50)

@@ -26,7 +26,7 @@ __all__ = [
     "path_of",
 ]
 
-# Tornado reads the forms of an application's handlers on the loop: a percent sign takes it 200 bytes.
+# Tornado reads the forms of an application's handlers on the event loop, and needs 200 bytes for a percent sign.
 _MAX_FORM = 64 * 1024
 _MAX_FIELDS = 1000
 # RFC 3986, 3.2.2, and a port.
@@ -62,17 +62,17 @@ def announced_length(headers: Mapping[str, str]) -> int | None:
 
 
 def is_large(length: int, most: int) -> bool:
-    """Whether a request with so much of a body is judged before the rest of it is read."""
+    """Whether a request is judged before the rest of its body is read: ``length`` bytes are announced, or have come."""
     return length > min(LARGE_BODY, most)
 
 
 def limit_unread(headers: Mapping[str, str], max_body: int) -> int:
-    """The number of bytes that a body may have that is for no call."""
+    """How many bytes the body of a request that is no call may have."""
     return min(max_body, _MAX_FORM) if media_type(header(headers, "Content-Type") or "").name == FORM else max_body
 
 
 def check_unread(request: Request) -> None:
-    """Raises 1025 where the head of a request that is no call is odd: its host, and the number of its fields.
+    """Raises 1025 for a request that is no call, where its Host is malformed or its query has too many fields.
 
     >>> check_unread(Request('GET', 'a=1', {'Host': 'api.example:8010'}))
     """
@@ -101,6 +101,7 @@ def connection_header(version: str, asked: str | None, draining: bool) -> str | 
 def lingers(headers: Mapping[str, str]) -> bool:
     """Whether the client of a refused request may still be sending its body.
 
-    It would see a reset, and not the answer; with Expect it waits for a word before it sends.
+    Then the connection must not be closed at once: the client would see a reset, and not the answer. With Expect it
+    waits for a word before it sends.
     """
     return announced_length(headers) is not None and "Expect" not in headers

@@ -12,7 +12,7 @@ __all__ = ["IncomingBody"]
 class IncomingBody:
     """Keeps the pieces of a body, within its limit and the budget of the process.
 
-    It may have ``most`` bytes, which is checked from when `limit` is called: another limit may be found until then.
+    It may have ``most`` bytes. That is checked only after `limit` was called: until then its limit may change.
     ``announced`` is how many bytes the client says that it has, 0 where it does not say, ``received`` how many have
     come, ``kept`` whether they are kept.
 

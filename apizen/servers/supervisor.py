@@ -39,7 +39,7 @@ _PATIENCE_SECONDS = 15.0
 
 
 def delay_after(deaths: int) -> float:
-    """The seconds until a worker is started again that died so often, each time soon after its start.
+    """The seconds until a worker is started again that has died so often in a row, each time soon after its start.
 
     >>> [delay_after(deaths) for deaths in range(1, 9)]
     [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
@@ -59,16 +59,16 @@ class _Worker:
         self.due = 0.0
         self.deaths = 0
         self.ready = False
-        self.failed = False  # true from a death that came before it was ready, until it is
+        self.failed = False  # a process of its died before it was ready, and none has been ready since
         self.reason = ""
 
 
 class Supervisor:
     """Keeps ``count`` workers on ``sockets``.
 
-    ``work`` is what a worker does: it is called in each with a function that it calls when it serves, and
-    raises `StartError` where it can't. ``announce`` is called once in the parent, when every worker serves or
-    has failed to. ``breaker`` is asked why a worker died: where it has taken the reason away, the next starts at once.
+    ``work`` is what a worker does. It is given a function, which it calls as soon as it serves, and raises `StartError`
+    where it can't serve. ``announce`` is called once, in the parent, when every worker serves or has failed to start.
+    ``breaker`` is asked why a worker died; where it has switched off the reason, the next worker starts at once.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Supervisor:
         self._announced = False
         self._served = False  # some worker was ready once
         self._reason = ""  # the first that a worker gave for its end
-        self._deadline: float | None = None  # of the workers' end; None while they shall run
+        self._deadline: float | None = None  # when the workers must have ended; None while they shall run
         self._killed = False
         self._lifeline = os.pipe()
         self._reports = os.pipe()
@@ -268,7 +268,7 @@ class Supervisor:
         """Tells the parent that this worker serves, or why it ends."""
         line = (str(index) if reason is None else f"{index} {' '.join(reason.split())}").encode(errors="replace")
         with contextlib.suppress(OSError):
-            os.write(self._reports[1], line[: select.PIPE_BUF - 1] + b"\n")  # more could be torn by another's
+            os.write(self._reports[1], line[: select.PIPE_BUF - 1] + b"\n")  # the pipe takes so much in one piece
 
 
 def _end_with_parent(lifeline: int) -> None:

@@ -37,10 +37,11 @@ _POSTGRESQL = {"connect_timeout": 5, "tcp_user_timeout": 5000}
 
 
 class State(NamedTuple):
-    """The revision grows with every change. ``maintenance`` is None, or on with a message that may be empty.
+    """What servers look at every second.
 
-    ``lineage`` is the same in a database and in its copies, and another one in every other database. The stamps are
-    other ones after each change of an app, or of a ban.
+    ``revision`` grows with every change. ``maintenance`` is None while it is off, else a message, which may be empty.
+    ``lineage`` is a number that a database shares with its copies only. ``app_stamp`` is another number after each
+    change of an app, ``ban_stamp`` after each change of a ban.
     """
 
     revision: int
@@ -92,11 +93,11 @@ class Database:
     def writing(self, changes: Collection[sa.Table] = tuple(tables.STAMPS)) -> Iterator[sa.Connection]:
         """A transaction that changes something. One at a time: others wait until it has ended.
 
-        ``changes`` are those tables that it changes of the ones that servers keep in memory: they read these again.
+        ``changes`` are the tables that it changes, of those that servers keep in memory: servers read these again.
         """
         stamps = {tables.STAMPS[table].name: secrets.randbits(63) for table in changes}
         with self._explained(), self._transaction() as connection:
-            # First, since it locks the row: whoever looks whether a name is free is alone.
+            # First, since it locks the row: nobody else writes between a look whether a name is free and its use.
             connection.execute(tables.state.update().values(revision=tables.state.c.revision + 1, **stamps))
             yield connection
 
@@ -119,7 +120,7 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
-            # Of all that can fail SQLite gives a damaged file alone this very class.
+            # SQLite raises this very class for a damaged file only, and subclasses for all else.
             kind = LostDatabaseError if type(error) is Damaged else DatabaseError
             raise kind(f"{self.name}: {_reason(error)}") from error
 
@@ -216,7 +217,7 @@ def _no_implicit_transactions(connection: Any, record: object) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    # What begins as a reader and then writes is refused at once, without waiting, when another one has written.
+    # SQLite refuses, without waiting, what begins as a reader and writes after another one has written.
     writing = connection.get_execution_options().get("writing")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 

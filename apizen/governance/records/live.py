@@ -57,7 +57,7 @@ class LiveRecords:
         return self._snapshot.apps.get(app_key)
 
     def is_unreadable(self, app_key: str) -> bool:
-        """Whether `find` lacks an app that may call because its secret can't be decrypted now."""
+        """Whether there is such an app, and it may call, but `find` lacks it: its secret can't be decrypted now."""
         return app_key in self._snapshot.unreadable
 
     def ban_of(self, address: str) -> Ban | None:

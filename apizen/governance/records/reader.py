@@ -47,9 +47,9 @@ class Reader:
         self._state: State | None = None
         self._snapshot = NOTHING
         self._secrets = _Secrets()
-        # One more than the revision that was read last in any process of the same parent, 0 for none; the lineage of
-        # that database; and what calls are checked against in it, which is told here, too. In memory that they share:
-        # a worker that is started again must know what others have seen.
+        # What this process and its fellow workers have seen, in memory that they share, so that a worker that is
+        # started again knows it: the newest revision that any of them read plus one, 0 for none; the lineage of its
+        # database; and a number that stands for what calls are checked against there, this process's own beside it.
         self._seen = memoryview(mmap.mmap(-1, 24)).cast("q")
         self._checked_against = 0
 

@@ -19,7 +19,7 @@ SCHEMA = "0003"
 
 
 class Utc(TypeDecorator[datetime]):
-    """A time in UTC. SQLite has no zones, so that no database is told one."""
+    """A time in UTC. It is stored without its zone, in every database, since SQLite has none."""
 
     impl = DateTime
     cache_ok = True
@@ -53,9 +53,9 @@ ban = Table(
     Column("reason", Text, nullable=False),
 )
 
-# One row. Each change of anything adds one to the revision. The lineage is a random number that a database has from
-# its making, and every copy of it. A table's stamp is a random number, another one after each change of that table: two
-# histories that have gone apart have the same revisions, but not the same stamps.
+# One row. Each change of anything adds one to the revision. The lineage is a random number from the making of the
+# database, which its copies keep. A stamp is a random number too, a new one after each change of its table: two copies
+# that were changed apart may have the same revision, but not the same stamps.
 state = Table(
     "state",
     metadata,
