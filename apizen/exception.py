@@ -11,7 +11,7 @@ declaration::
 
 Each of them also inherits from the ``ex_type`` of its declaration, so ``except KeyError`` catches
 ``ApiSysExceptions.missing_version``. The optional keys ``english``, ``cause``, ``cause_english``,
-``remedy``, ``remedy_english`` and ``retryable`` are what the catalogue of errors says of it beside that.
+``remedy``, ``remedy_english`` and ``retryable`` are what the list of errors at ``/api/errors`` says of it beside that.
 
 ==== ==== ========================= =========================================================
 code HTTP message                   in English
