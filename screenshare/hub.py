@@ -168,13 +168,15 @@ class Hub:
 
     def _use_capture(self) -> None:
         """Starts the capture for the first who needs it; lets it end some time after the last."""
+        if self._closed:  # a snapshot that was asked for before ends now, beside others
+            return
         if self._viewers or self._snapshots:
             self._loop = asyncio.get_running_loop()
             if self._stopping is not None:
                 self._stopping.cancel()
                 self._stopping = None
             self._capture.start()
-        elif self._stopping is None and not self._closed:
+        elif self._stopping is None:
             self._stopping = asyncio.get_running_loop().call_later(self._linger, self._capture.stop)
 
     def _post(self, callback: Callable[[], None]) -> None:

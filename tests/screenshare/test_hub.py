@@ -7,6 +7,7 @@ import contextlib
 import gc
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -153,6 +154,26 @@ def test_close_ends_everything() -> None:
         with pytest.raises(Closing):
             await hub.snapshot("medium", 1)
         await hub.close()
+
+    asyncio.run(main())
+
+
+def test_a_hub_that_is_closed_while_snapshots_wait_does_not_capture_again() -> None:
+    async def main() -> None:
+        source = Painter()
+        hub = Hub(partial(Capture, source.open), PRESETS, max_viewers=5)
+        source.stuck = threading.Event()
+        hub.watch("medium", "a")
+        await holds(lambda: source.grabs)
+        snapshots = [asyncio.create_task(hub.snapshot("medium", seconds)) for seconds in (0.2, 10, 10)]
+        closing = asyncio.create_task(hub.close())
+        with pytest.raises(TimeoutError):
+            await snapshots[0]  # while the others wait
+        source.stuck.set()
+        await closing
+        await asyncio.gather(*snapshots[1:], return_exceptions=True)
+        await holds(lambda: not capture_threads())
+        assert source.closed == source.opened
 
     asyncio.run(main())
 
