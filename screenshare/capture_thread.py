@@ -27,6 +27,7 @@ class CaptureThread(ABC):
         self._thread: threading.Thread | None = None
         self._running = False
         self._stopped = True
+        self._goes_on = False
         self._wanted: frozenset[str] = frozenset()
         self._renewed: set[str] = set()
         self._questions: dict[str, list[Answer]] = {}
@@ -43,10 +44,13 @@ class CaptureThread(ABC):
                 )
                 self._thread.start()
 
-    def stop(self) -> None:
-        """Lets the thread close the source and end. Doesn't wait for it: see `alive`."""
+    def stop(self, *, goes_on: bool = False) -> None:
+        """Lets the thread close the source and end. Doesn't wait for it: see `alive`.
+
+        ``goes_on``: it is started again, and answers then what was asked.
+        """
         with self._condition:
-            self._stopped = True
+            self._stopped, self._goes_on = True, goes_on
             self._pass_on()
 
     @property
@@ -109,7 +113,7 @@ class CaptureThread(ABC):
             if not self._stopped:
                 return False
             self._running = False
-            answers = self._take_answers()
+            answers = [] if self._goes_on else self._take_answers()
             self._forget()
         give(answers, ended())
         return True

@@ -84,7 +84,7 @@ class Worker:
     def _rescue(self) -> None:
         """Replaces a capture thread that starves. The new one has the priority of this thread, which is not idle."""
         self._starves.wait()
-        self._capture.stop()
+        self._capture.stop(goes_on=True)
         while self._capture.alive:
             time.sleep(0.01)
         self._capture.start()

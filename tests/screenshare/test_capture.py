@@ -9,9 +9,10 @@ import time
 import pytest
 
 from screenshare import capture, source_status
-from screenshare.picture import Preset
+from screenshare.picture import Frame, Preset
 from tests.screenshare.hubs import UNPLUGGED, collect, encoding, holds, hub_of, soon
 from tests.screenshare.streaming import FPS, PRESETS, Painter, capture_threads, number_of
+from tests.support import until
 
 
 @pytest.fixture
@@ -240,6 +241,25 @@ def test_a_thread_that_was_ended_is_replaced() -> None:
             assert number_of((await collect(viewer, 0.2))[-1].jpeg) > 1
 
     asyncio.run(main())
+
+
+def test_a_thread_that_is_replaced_leaves_what_was_asked_to_its_successor() -> None:
+    source, answers = Painter(), []
+    here = capture.Capture(source.open, PRESETS, lambda name, frame: None)
+    here.start()
+    stuck = source.stuck = threading.Event()
+    here.watch(["medium"])
+    assert until(lambda: source.grabs)
+    here.ask("medium", answers.append)
+    here.stop(goes_on=True)
+    stuck.set()
+    assert until(lambda: not here.alive)
+    assert not answers
+    here.start()
+    assert until(lambda: answers)
+    assert isinstance(answers[0], Frame)
+    here.stop()
+    assert until(lambda: not here.alive)
 
 
 def test_a_source_that_returns_late_is_not_opened_twice() -> None:
