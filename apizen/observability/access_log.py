@@ -30,10 +30,11 @@ from types import TracebackType
 from typing import Any
 
 from apizen.call import Call
+from apizen.observability.excerpt import masked_parameters, shortened
 from apizen.observability.log_file import LogFile
 from apizen.observability.log_line import line_of, milliseconds, time_text
 from apizen.observability.log_writer import LogWriter
-from apizen.observability.masking import masked, masked_parameters, masked_path, masked_sent, shortened
+from apizen.observability.masking import masked, masked_path, masked_sent
 
 __all__ = ["AccessLog"]
 
