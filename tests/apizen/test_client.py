@@ -503,14 +503,13 @@ def test_real_gateway_corrects_the_clock(
 ) -> None:
     class Slow:
         asked = 0
-        sleep = time.sleep
 
         @classmethod
         def time(cls) -> float:
             cls.asked += 1
             return time.time() - 3600
 
-    monkeypatch.setattr("apizen.client.time", Slow)
+    monkeypatch.setattr("apizen.client.account.time", Slow)
     with connect(*shop) as call:
         assert call("echo", v="1.0", id=1)["id"] == "1"
         assert Slow.asked == 3  # the first timestamp, the correction, the second timestamp
