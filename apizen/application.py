@@ -39,8 +39,8 @@ class Application:
     observation: Observation
     #: What runs beside the calls, in the order in which it is started.
     services: tuple[Service, ...]
-    #: Raises an `ApiException` for a request that no face and no handler may get.
-    admit: Callable[[Request], None]
+    #: Raises an `ApiException` for a request of somebody who is banned.
+    check_ban: Callable[[Request], None]
     #: Takes what only one server may have: called before anything else by the process that serves, or by the parent of
     #: those that do, which have it too. Not for a call in a process of its own. Raises `StartError`.
     occupy: Callable[[], None]
@@ -92,7 +92,7 @@ def make_app(
         faces=(gateway, pages),
         observation=observation,
         services=(observation, governance, *services),
-        admit=governance.admit,
+        check_ban=governance.check_ban,
         occupy=governance.occupy,
         handlers=tuple(handlers),
         breaker=breaker,

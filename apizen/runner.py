@@ -150,7 +150,7 @@ class Runner:
 
     def _start(self, job: _Job) -> None:
         try:
-            self._admit(job)
+            self._take_thread(job)
         except ApiException as error:
             job.future.set_exception(error)
             return
@@ -159,7 +159,7 @@ class Runner:
         self._running += 1
         self._jobs.put(job)
 
-    def _admit(self, job: _Job) -> None:
+    def _take_thread(self, job: _Job) -> None:
         """Sees to it that a thread is there. Raises 1030."""
         if self._workers <= self._running + self._overrun and not self._add_worker():
             raise ApiSysExceptions.service_busy

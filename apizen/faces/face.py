@@ -25,7 +25,7 @@ class Face(Protocol):
         ...
 
     #: Whether it wants the bodies of its requests. The server throws them away for one that does not, and asks by
-    #: itself whether the caller is admitted.
+    #: itself whether the caller is banned.
     reads_bodies: bool
 
     def owns(self, path: str) -> bool:

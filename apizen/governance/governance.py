@@ -67,7 +67,7 @@ class Governance(Service):
         """What every call must pass."""
         return self._refuse_while_maintained, self._refuse_banned
 
-    def admit(self, request: Request) -> None:
+    def check_ban(self, request: Request) -> None:
         """Refuses the requests of banned addresses, whatever they are for."""
         if self.records.ban_of(self.address_of(request)) is not None:
             raise ApiSysExceptions.forbidden_request

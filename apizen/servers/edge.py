@@ -16,9 +16,9 @@ __all__ = ["Edge"]
 class Edge:
     """The first of the ``faces`` answers for what is no face's own.
 
-    ``max_body`` is in bytes, and for all that is no call; a face that reads bodies knows its own. ``admit`` raises an
-    `ApiException` for a request that no one shall get, where its face does not ask by itself: for what no face reads,
-    and for preflights.
+    ``max_body`` is in bytes, and for all that is no call; a face that reads bodies knows its own. ``check_ban`` raises
+    an `ApiException` for a request of somebody who is banned, where its face does not ask by itself: for what no face
+    reads, and for preflights.
     """
 
     def __init__(
@@ -26,12 +26,12 @@ class Edge:
         faces: Sequence[Face],
         max_body: int,
         observers: Sequence[Observer] = (),
-        admit: Callable[[Request], None] = lambda request: None,
+        check_ban: Callable[[Request], None] = lambda request: None,
     ) -> None:
         self.faces = tuple(faces)
         self.max_body = max_body
         self.observers = tuple(observers)
-        self.admit = admit
+        self.check_ban = check_ban
         self.budget = BodyBudget()
         self.in_flight = InFlight()
 

@@ -49,9 +49,9 @@ class Front(Edge, HTTPServerConnectionDelegate):
         application: Application,
         max_body: int,
         observers: Sequence[Observer] = (),
-        admit: Callable[[Request], None] = lambda request: None,
+        check_ban: Callable[[Request], None] = lambda request: None,
     ) -> None:
-        super().__init__(faces, max_body, observers, admit)
+        super().__init__(faces, max_body, observers, check_ban)
         self.application = application
         limit_forms()
 
@@ -113,11 +113,11 @@ class _Message(HTTPMessageDelegate):
         if face is not None and face.reads_bodies:
             self._face = face
             if self._start_line.method == "OPTIONS":
-                self._front.admit(self._request())
+                self._front.check_ban(self._request())
             return self._foresee(body, body.announced) if body is not None and body.is_large(body.announced) else None
         if body is not None:
             body.throw_away(http_rules.limit_unread(self._headers, body.most))
-        self._front.admit(self._request())
+        self._front.check_ban(self._request())
         http_rules.check_unread(self._request())
         if face is None:
             return self._hand_over()

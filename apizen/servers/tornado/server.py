@@ -44,7 +44,7 @@ class Server:
         self.port = port
         self.connections = Connections(connection_limit(settings))
         handlers = web_application(app.handlers, app.gateway.refuse, log)
-        self.front = Front(app.faces, handlers, settings.max_body, app.observation.observers, app.admit)
+        self.front = Front(app.faces, handlers, settings.max_body, app.observation.observers, app.check_ban)
         app.observation.connections = lambda: len(self.connections)
         self._pipeline = app.pipeline
         self._services = Services(app.services)
