@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from apizen.exception import hint_at
 from apizen.settings import Settings
+from apizen.suggestion import hint_at
 
 __all__ = ["Entry", "Key", "flag"]
 

@@ -1,8 +1,7 @@
 """The errors of the gateway, declared by table.
 
-An error is declared as a dict in a class that inherits from `ApiBaseExceptions`; reading the attribute
-gives an exception *class*, so that every ``raise`` makes a fresh exception and nothing can change the
-declaration::
+An error is declared as a dict in a class that inherits from `ApiBaseExceptions`. Its attribute is then an exception
+*class*: every ``raise`` makes a fresh exception, and nothing can change the declaration::
 
     Exception
     └── ApiException                      code, HTTP status and message of one answer
@@ -10,8 +9,8 @@ declaration::
         └── ApiSubExceptions.<name>       an application's errors, from 2000 (webapi/exception.py)
 
 Each of them also inherits from the ``ex_type`` of its declaration, so ``except KeyError`` catches
-``ApiSysExceptions.missing_version``. The optional keys ``english``, ``cause``, ``cause_english``,
-``remedy``, ``remedy_english`` and ``retryable`` are what the list of errors at ``/api/errors`` says of it beside that.
+``ApiSysExceptions.missing_version``. The optional keys ``english``, ``cause``, ``cause_english``, ``remedy``,
+``remedy_english`` and ``retryable`` are what the list of errors at ``/api/errors`` says of it beside that.
 
 ==== ==== ========================= =========================================================
 code HTTP message                   in English
@@ -65,12 +64,11 @@ code HTTP message                   in English
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
 from json import JSONDecodeError
-from typing import Any, ClassVar, cast
+from typing import cast
 
-from apizen.error_texts import EXPLANATIONS, Explanation
+from apizen.error_declaration import SUCCESS_CODE, ApiBaseExceptions, ApiException, declared_errors, printable
+from apizen.error_texts import EXPLANATIONS
 
 __all__ = [
     "SUCCESS_CODE",
@@ -79,181 +77,22 @@ __all__ = [
     "ApiException",
     "ApiSysExceptions",
     "declared_errors",
-    "hint_at",
     "printable",
 ]
 
-SUCCESS_CODE = 1000
 SUCCESS_MESSAGE = "执行成功"
-
-# Each field may be declared under two names.
-_SPELLINGS = {
-    "api_code": "err_code",
-    "err_code": "err_code",
-    "http_code": "status_code",
-    "status_code": "status_code",
-    "api_msg": "text",
-    "message": "text",
-    "ex_type": "ex_type",
-    "joiner": "joiner",
-    **{name: name for name in Explanation._fields},
-}
-_EXPLAINING = frozenset(Explanation._fields)
-# RFC 9110, 15: answers that have no body can't carry an envelope.
-_WITHOUT_BODY = frozenset({*range(100, 200), 204, 205, 304})
-
-
-def hint_at(word: str, known: list[str]) -> str:
-    """The end of a message about an unknown word: what was probably meant, else all that is known.
-
-    >>> hint_at('enabel', ['func', 'method', 'enable'])
-    "did you mean 'enable'?"
-    >>> hint_at('xyz', ['func', 'enable'])
-    'known are: enable, func'
-    """
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(sorted(known))}"
-
-
-def printable(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of an error. Raises ValueError for what can't be sent, or would break the answer apart."""
-    for name, value in headers.items():
-        if not (name + value).isascii() or not (name + value).isprintable():
-            raise ValueError(f"header {name!r} of an error must be printable ASCII, not {value!r}")
-    return dict(headers)
-
-
-class ApiException(Exception):
-    """One error answer. Raise the classes that a declaration makes, not this one.
-
-    ``detail`` is added to the declared message; ``message`` replaces it. ``headers`` are sent with the
-    answer, as the ``Allow`` of a 405. `apizen.error_texts` says what ``english`` to ``retryable`` mean.
-    """
-
-    err_code: ClassVar[int]
-    status_code: ClassVar[int]
-    text: ClassVar[str]
-    joiner: ClassVar[str] = "，"
-    english: ClassVar[str] = ""
-    cause: ClassVar[str] = ""
-    cause_english: ClassVar[str] = ""
-    remedy: ClassVar[str] = ""
-    remedy_english: ClassVar[str] = ""
-    retryable: ClassVar[bool] = False
-
-    def __init__(
-        self, detail: object = None, *, message: str | None = None, headers: Mapping[str, str] | None = None
-    ) -> None:
-        text = self.text if message is None else message
-        self.message = text if detail is None else f"{text}{self.joiner}{detail}"
-        self.headers = printable(headers or {})
-        # Not super().__init__(): an ex_type such as JSONDecodeError wants arguments of its own.
-        Exception.__init__(self, self.message)
-
-    def __str__(self) -> str:
-        return self.message
-
-
-class _Declarations(type):
-    """Turns each dict in a class body into an exception class, and refuses a code declared twice."""
-
-    declared: ClassVar[dict[int, type[ApiException]]] = {}
-
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Declarations:
-        made = {
-            key: _exception_class(f"{name}.{key}", namespace["__module__"], value)
-            for key, value in namespace.items()
-            if isinstance(value, dict) and not key.startswith("__")
-        }
-        codes = dict(mcs.declared)
-        for exception in made.values():
-            other = codes.setdefault(exception.err_code, exception)
-            if other is not exception:
-                raise ValueError(
-                    f"error code {exception.err_code} is declared twice: "
-                    f"{other.__module__}.{other.__qualname__} and {exception.__module__}.{exception.__qualname__}"
-                )
-        mcs.declared.update(codes)
-        return super().__new__(mcs, name, bases, {**namespace, **made})
-
-    def __setattr__(cls, name: str, value: object) -> None:
-        raise AttributeError(f"{cls.__name__}.{name}: a declared error can't be changed")
-
-
-def _exception_class(place: str, module: str, declaration: dict[str, Any]) -> type[ApiException]:
-    where = f"{module}.{place}"
-    fields: dict[str, Any] = {}
-    for key, value in declaration.items():
-        if key not in _SPELLINGS:
-            raise ValueError(f"{where}: unknown key {key!r}, {hint_at(key, list(_SPELLINGS))}")
-        if _SPELLINGS[key] in fields:
-            raise ValueError(f"{where}: {key!r} is given under both of its spellings")
-        fields[_SPELLINGS[key]] = value
-    ex_type = fields.pop("ex_type", Exception)
-    fields.setdefault("status_code", 500)
-    _check(where, fields, ex_type)
-    _check_explanation(where, fields)
-    bases = (ApiException,) if issubclass(ApiException, ex_type) else (ApiException, ex_type)
-    try:
-        made = type(place, bases, {**fields, "__module__": module, "__qualname__": place})
-        made()
-    except TypeError as error:
-        raise ValueError(f"{where}: ex_type {ex_type.__name__} can't be raised like this: {error}") from error
-    return made
-
-
-def _check(where: str, fields: dict[str, Any], ex_type: object) -> None:
-    code, status, text = fields.get("err_code"), fields["status_code"], fields.get("text")
-    if not isinstance(code, int) or code <= SUCCESS_CODE:
-        raise ValueError(f"{where}: api_code must be a whole number above {SUCCESS_CODE}, not {code!r}")
-    if not isinstance(status, int) or not 200 <= status <= 599 or status in _WITHOUT_BODY:
-        raise ValueError(f"{where}: http_code must be an HTTP status that has a body, not {status!r}")
-    if not isinstance(text, str) or not text:
-        raise ValueError(f"{where}: api_msg must be a text, not {text!r}")
-    if not (isinstance(ex_type, type) and issubclass(ex_type, Exception)):
-        raise ValueError(f"{where}: ex_type must be an exception class, not {ex_type!r}")
-    if issubclass(ex_type, (StopIteration, StopAsyncIteration)):
-        raise ValueError(f"{where}: ex_type {ex_type.__name__} can't be raised through a generator or a coroutine")
-
-
-def _check_explanation(where: str, fields: dict[str, Any]) -> None:
-    for name in fields.keys() & _EXPLAINING:
-        kind, expected = (bool, "True or False") if name == "retryable" else (str, "a text")
-        if not isinstance(fields[name], kind):
-            raise ValueError(f"{where}: {name} must be {expected}, not {fields[name]!r}")
-
-
-class ApiBaseExceptions(metaclass=_Declarations):
-    """Base of the classes that declare errors.
-
-    >>> class Errors(ApiBaseExceptions):
-    ...     out_of_stock = {'api_code': 29001, 'http_code': 409, 'api_msg': '库存不足', 'ex_type': LookupError}
-    >>> Errors.out_of_stock('A-17').message
-    '库存不足，A-17'
-    >>> issubclass(Errors.out_of_stock, LookupError)
-    True
-    """
-
-
-def declared_errors() -> list[type[ApiException]]:
-    """Every error that was declared until now, the gateway's and the application's, by code.
-
-    >>> [error.err_code for error in declared_errors()][:3]
-    [1001, 1002, 1003]
-    """
-    return [_Declarations.declared[code] for code in sorted(_Declarations.declared)]
 
 
 def _error(
     code: int, status: int, text: str, ex_type: type[Exception] = Exception, joiner: str = "，"
 ) -> type[ApiException]:
-    """One declaration as a dict, told to type checkers as what the metaclass makes of it."""
+    """One declaration: a dict, which type checkers are told is the class that the metaclass makes of it."""
     declaration = {"api_code": code, "http_code": status, "api_msg": text, "ex_type": ex_type, "joiner": joiner}
     return cast(type[ApiException], {**declaration, **EXPLANATIONS[code]._asdict()})
 
 
 class ApiSysExceptions(ApiBaseExceptions):
-    """The gateway's own errors; the module's docstring has the table."""
+    """The gateway's own errors; the docstring of this module has them in a table."""
 
     missing_system_error = _error(1001, 403, "服务不可用")
     app_call_limited = _error(1002, 403, "限制时间内调用失败次数")

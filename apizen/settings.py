@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from apizen.body_size import DEFAULT_MAX_BODY
-from apizen.exception import hint_at
+from apizen.suggestion import hint_at
 
 __all__ = ["Settings", "SettingsError", "known_variables", "read_file", "setting", "unknown_variables"]
 

@@ -21,12 +21,14 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {
         "error_texts",
+        "error_declaration",
         "exception",
         "docstring",
         "body_size",
         "clock",
         "throttled_log",
         "service",
+        "suggestion",
         "place",
         "media_type",
         "worker",

@@ -33,8 +33,8 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache, partial
 from operator import itemgetter
 
-from apizen.exception import hint_at
 from apizen.governance.canonical import VERSION, Part, canonical, utf8
+from apizen.suggestion import hint_at
 
 __all__ = [
     "DEFAULT_METHOD",

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING
 from apizen.body_size import LARGE_BODY
 from apizen.call import Call
 from apizen.call_plan import PUBLIC_PARAMETERS
-from apizen.exception import ApiException, ApiSysExceptions, hint_at
+from apizen.exception import ApiException, ApiSysExceptions
 from apizen.governance.canonical import VERSION, canonical
 from apizen.governance.cross_site import is_cross_site
 from apizen.governance.error import CountersError
@@ -58,6 +58,7 @@ from apizen.governance.signature import (
     zone_of,
 )
 from apizen.governance.stores.base import Outcome, begun
+from apizen.suggestion import hint_at
 from apizen.throttled_log import ThrottledLog
 from apizen.values import Values
 

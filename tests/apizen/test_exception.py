@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from apizen import exception
-from apizen.exception import SUCCESS_CODE, SUCCESS_MESSAGE, ApiBaseExceptions, ApiException, ApiSysExceptions, hint_at
+from apizen.exception import SUCCESS_CODE, SUCCESS_MESSAGE, ApiBaseExceptions, ApiException, ApiSysExceptions
 
 Declarations = type(ApiBaseExceptions)
 
@@ -317,15 +317,3 @@ def test_success():
 def test_system_error_ex_type(name, ex_type):
     with pytest.raises(ex_type):
         raise getattr(ApiSysExceptions, name)
-
-
-@pytest.mark.parametrize(
-    ("word", "known", "hint"),
-    [
-        ("enabel", ["func", "enable"], "did you mean 'enable'?"),
-        ("xyz", ["func", "enable"], "known are: enable, func"),
-        ("", ["func"], "known are: func"),
-    ],
-)
-def test_hint_at(word, known, hint):
-    assert hint_at(word, known) == hint

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from apizen.exception import hint_at
 from apizen.governance.address import Networks
 from apizen.governance.error import RecordError, SecretError
 from apizen.governance.records import tables
 from apizen.governance.records.database import Database
 from apizen.governance.records.models import App
 from apizen.governance.records.secret import SecretKey
+from apizen.suggestion import hint_at
 
 __all__ = ["Apps", "Sealed"]
 
