@@ -21,7 +21,7 @@ import pytest
 from apizen import multipart
 from apizen.body_size import LARGE_BODY
 from apizen.exception import SUCCESS_CODE, SUCCESS_MESSAGE, ApiException, ApiSysExceptions
-from apizen.faces import envelope, negotiation
+from apizen.faces import json_text, negotiation
 from apizen.faces.readers import MOST_WAITING
 from apizen.media_type import MAX_BOUNDARY, MAX_CONTENT_TYPE
 from apizen.parameters import MAX_FIELDS, MAX_FORM, MAX_QUERY, WEIGHT
@@ -242,13 +242,13 @@ LIMITS = [
     ("urlencoded", [MAX_FORM, MAX_FIELDS]),
     ("multipart", [multipart._MOST_PARTS - 1, multipart._MOST_MARKS]),
     ("JSON", [MAX_DEPTH, WEIGHT, MAX_WEIGHT // MIB]),
-    ("", [envelope._DIGITS]),
+    ("", [json_text._DIGITS]),
     ("", [BUDGET // MIB, LARGE_BODY // 1024]),
     ("", [2, MOST_WAITING - 2]),
     ("", [connection._SLOW_RATE // 1024, connection._SLOW_SECONDS, server._BODY_SECONDS]),
     ("", [64]),
     ("", [server._IDLE_SECONDS]),
-    ("", [envelope._DIGITS]),
+    ("", [json_text._DIGITS]),
     ("", []),
     ("", [connection._STALLED_SECONDS]),
 ]

@@ -9,8 +9,10 @@ from urllib.parse import quote
 
 from apizen.exception import SUCCESS_CODE, ApiException, printable
 from apizen.faces.cross_origin import CrossOrigin
-from apizen.faces.envelope import AnswerTooLarge, Envelope, Reading, Unread, plain
+from apizen.faces.envelope import Envelope
 from apizen.faces.exchange import Exchange
+from apizen.faces.plain import Unread, plain
+from apizen.faces.reading import AnswerTooLarge, Reading
 from apizen.request import Response, header
 
 __all__ = ["Answers"]

@@ -27,7 +27,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from apizen.exception import ApiException
-from apizen.faces.envelope import AnswerTooLarge, Envelope, Reading, Unread, plain
+from apizen.faces.envelope import Envelope
+from apizen.faces.plain import Unread, plain
+from apizen.faces.reading import AnswerTooLarge, Reading
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 META = "<meta><code>1000</code><message>执行成功</message></meta>"
