@@ -1,4 +1,1 @@
-"""The commands of the command line, one module for each, and what they have in common.
-
-They read options and print. What they do to apps, bans and signatures stands in `apizen.governance`.
-"""
+"""The commands of the command line, a module for each: they read options and print, and leave the work to others."""

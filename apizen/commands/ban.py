@@ -26,7 +26,7 @@ _takes = takes("data", "database")
 
 
 def time_of(text: str, now: datetime) -> datetime:
-    """The time that a text means, a duration from now or a date and time in UTC. Raises ValueError."""
+    """The time that a text means: a duration from now, or a date and time, in UTC without a zone. Raises ValueError."""
     duration = re.fullmatch(r"(\d+)([smhd])", text)
     try:
         if duration:

@@ -33,7 +33,7 @@ class Group(NamedTuple):
 
 
 def takes(*settings: str) -> Callable[[Marked], Marked]:
-    """Names the settings that a command has options for, where it has no use for most of them."""
+    """Names the settings that a command has options for, where it needs few of them."""
 
     def mark(function: Marked) -> Marked:
         function.__settings__ = settings  # type: ignore[attr-defined]  # beside click's __click_params__
@@ -43,20 +43,19 @@ def takes(*settings: str) -> Callable[[Marked], Marked]:
 
 
 def command_of(command: Function | Group, make_app: MakeApp, settings_type: type[Settings]) -> click.Command:
-    """A command for click. It takes every setting as an option, or those that `takes` names."""
+    """The command for click. It has an option for every setting, or for those that `takes` names."""
     if isinstance(command, Group):
         return _group(command, make_app, settings_type)
     return _command(command, make_app, settings_type)
 
 
-class _Names(click.ParamType[tuple[str, ...], Any]):
-    """Module names with commas between them; given more than once, they add up."""
+class _Words(click.ParamType[tuple[str, ...], Any]):
+    """Words with commas or blanks between them, as names of modules."""
 
     name = "names"
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> tuple[str, ...]:
-        names = value.replace(",", " ").split() if isinstance(value, str) else value
-        return tuple(names)
+        return tuple(value.replace(",", " ").split() if isinstance(value, str) else value)
 
 
 def _load_file(
@@ -68,7 +67,7 @@ def _load_file(
                 values = read_file(path, settings_type)
             except SettingsError as error:
                 raise click.UsageError(str(error)) from error
-            # Not those that the command doesn't take: options of its own may bear their names.
+            # Only the settings that the command takes: an option of its own may have the name of another.
             context.default_map = {setting.name: values[setting.name] for setting in taken if setting.name in values}
 
     return load
@@ -93,7 +92,7 @@ def _option(setting: Field[Any]) -> click.Option:
     return click.Option(
         [f"--{name}/--no-{name}" if setting.default is True else f"--{name}"],
         default=setting.default,
-        type=_Names() if isinstance(setting.default, tuple) else type(setting.default),
+        type=_Words() if isinstance(setting.default, tuple) else type(setting.default),
         is_flag=isinstance(setting.default, bool),
         envvar=PREFIX + setting.name.upper(),
         help=setting.metadata["help"],
@@ -109,8 +108,8 @@ def _group(group: Group, make_app: MakeApp, settings_type: type[Settings]) -> cl
 
 
 def _command(function: Function, make_app: MakeApp, settings_type: type[Settings]) -> click.Command:
-    names = getattr(function, "__settings__", None)
-    taken = [setting for setting in fields(settings_type) if names is None or setting.name in names]
+    wanted = getattr(function, "__settings__", None)
+    taken = [setting for setting in fields(settings_type) if wanted is None or setting.name in wanted]
 
     def callback(**options: Any) -> None:
         values = {setting.name: options.pop(setting.name) for setting in taken}

@@ -39,7 +39,7 @@ class Parsed(click.ParamType[Value, Any]):
 
 
 def utf8(text: str) -> str:
-    """A text as it was given. Raises ValueError where its bytes are no UTF-8: it could be neither stored nor shown.
+    """The text itself. Raises ValueError where its bytes are no UTF-8: it can be neither stored nor shown.
 
     >>> utf8('中文')
     '中文'
@@ -58,7 +58,7 @@ TEXT = Parsed("text", utf8)
 @contextlib.contextmanager
 def opened(settings: Settings) -> Iterator[Database]:
     """The database of the settings. What goes wrong with it ends the command with one line."""
-    from apizen.governance.records.database import Database  # heavy: not for those who only want another command
+    from apizen.governance.records.database import Database  # heavy: only for commands that need it
 
     try:
         with contextlib.closing(Database.open(settings.database, Path(settings.data))) as database:

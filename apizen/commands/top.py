@@ -155,8 +155,8 @@ def _since(before: float, after: float) -> float:
 
 
 def _quantile(histogram: Histogram, share: float) -> float:
-    """The time that this share of the calls stayed below, as Prometheus estimates it: within a bucket calls are
-    spread evenly. Infinite beyond the last bound.
+    """The time below which this share of the calls stayed, estimated as Prometheus does it: as if the calls of a bucket
+    were spread evenly in it. Infinite beyond the last bound.
 
     >>> _quantile({0.1: 50.0, 0.2: 100.0, float('inf'): 100.0}, 0.75)
     0.15
@@ -198,7 +198,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _printable(text: str) -> str:
-    """What another program says, without what would move a terminal's cursor or begin a line.
+    """A text of another program, without characters that move a terminal's cursor or begin a line.
 
     >>> _printable('a\\x1b[2Jb\\nc')
     'a?[2Jb?c'

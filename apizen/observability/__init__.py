@@ -1,4 +1,1 @@
-"""What the server tells of itself: the access log, metrics, health, the list of errors.
-
-Nothing here decides about a call, and nothing imports a server.
-"""
+"""What the server tells of itself: access log, metrics, health, list of errors; no call is decided, no server known."""

@@ -1,7 +1,7 @@
 """Where the lines of the log go: a descriptor, as that of standard output, or a file that is rotated.
 
-Several processes may write to the same one. What they write to a pipe that is full could be torn apart, so each
-locks it meanwhile; what is appended to a file can't. One of them rotates the file, and the others notice.
+Several processes may write to the same one. In a pipe that is full their lines could get mixed, so each process locks
+it while it writes; in a file that is appended to they can't. One process rotates the file, and the others notice.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LogFile(Protocol):
 
 
 class Stream:
-    """An open descriptor, as that of standard output; ``shared`` where several processes write to it.
+    """An open descriptor, as that of standard output. It is ``shared`` where several processes write to it.
 
     >>> reader, writer = os.pipe()
     >>> Stream(writer).write(b'{"code":1000}\\n'), os.read(reader, 100)
@@ -48,7 +48,7 @@ class Stream:
     def __init__(self, descriptor: int, *, shared: bool = False) -> None:
         self._descriptor = descriptor
         self._shared = shared
-        self._torn = False  # of the last line only a part could be written
+        self._torn = False  # whether only a part of the last line could be written
 
     def write(self, lines: bytes) -> int:
         if not self._shared:
@@ -71,10 +71,10 @@ class Stream:
 
 
 class RotatingFile(Stream):
-    """A file that becomes ``path.1`` before it would grow beyond ``limit`` bytes, and that ``path.2``.
+    """A file that becomes ``path.1`` before it would grow beyond ``limit`` bytes; an old ``path.1`` becomes ``path.2``.
 
-    ``kept`` old ones are kept. What other processes write is seen once a second, so with several of them a file
-    may grow larger by that. Raises OSError where it can't be opened, `FolderError` where its folder can't be made.
+    ``kept`` old files are kept. How much other processes wrote is seen once a second, so a file may grow larger by as
+    much. Raises OSError where the file can't be opened, `FolderError` where its folder can't be made.
     """
 
     def __init__(self, path: Path, limit: int = 50 * _MEGABYTE, kept: int = 10) -> None:
@@ -104,13 +104,13 @@ class RotatingFile(Stream):
         return self._size > 0 and self._size + length > self._limit
 
     def _look(self, length: int) -> None:
-        """Looks at the file at the path: another process may have rotated it, or somebody moved it."""
+        """Goes on with the file that is at the path now: another process may have rotated it, or somebody moved it."""
         while not self._is_current():
             self.close()
             self._open()
         if self._is_full(length):
             _lock(self._descriptor)
-            if self._is_current():  # not rotated by another while this waited
+            if self._is_current():  # no other process rotated it while this one waited
                 self._rotate()
             self.close()  # and so unlocks it
             self._open()
@@ -144,7 +144,7 @@ class RotatingFile(Stream):
 
 
 def _lock(descriptor: int) -> None:
-    # Not flock: processes that were forked share that, and each other's lock with it.
+    # Not flock: forked processes share the descriptor and, with flock, the lock.
     if fcntl is not None:
         with contextlib.suppress(OSError):  # a descriptor that knows no locks
             fcntl.lockf(descriptor, fcntl.LOCK_EX)
@@ -157,12 +157,12 @@ def _unlock(descriptor: int) -> None:
 
 
 def _write(descriptor: int, data: bytes) -> int:
-    """Writes it all; less only where the descriptor fails. The number of bytes that were written."""
+    """Writes the data, and gives the number of bytes written: fewer than all only where the descriptor fails."""
     rest = memoryview(data)
     while rest:
         try:
             rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:  # whoever gave us the pipe made it so
+        except BlockingIOError:  # a pipe that we were given without blocking
             select.select([], [descriptor], [])
         except OSError:
             break

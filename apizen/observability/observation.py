@@ -29,9 +29,8 @@ __all__ = ["Observation"]
 class Observation(Service):
     """The access log and the metrics, each None where the settings want none.
 
-    Made before the workers are forked; a worker's own part begins with `start`. ``address_of`` finds the address
-    of a request's caller, ``times_full`` says how often the counters were full. Raises `SettingsError` where the log
-    can't be opened.
+    Make it before the workers are forked; each of them calls `start`. ``address_of`` finds the address of a request's
+    caller, ``times_full`` says how often the counters were full. Raises `SettingsError` where the log can't be opened.
     """
 
     def __init__(
@@ -87,7 +86,7 @@ class Observation(Service):
             return None
         from apizen.observability.metrics import Gauge, Metrics, Total
 
-        names = [
+        methods = [
             (endpoint.version, endpoint.name)
             for endpoints in catalogue.methods.values()
             for endpoint in endpoints.values()
@@ -101,7 +100,7 @@ class Observation(Service):
             Gauge("apizen_threads_overrun", "Threads stuck in a call whose time is up", lambda: runner.overrun),
         ]
         full = Total("apizen_counters_full", "Times that there was no place in which to count a caller", times_full)
-        return Metrics(names, gauges, settings.workers, [full])
+        return Metrics(methods, gauges, settings.workers, [full])
 
 
 def _access_log(settings: Settings) -> AccessLog | None:
