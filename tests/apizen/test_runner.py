@@ -210,7 +210,7 @@ def test_what_has_no_end_is_read_no_longer_than_its_call_may_take(
     with serving({**ENDLESS, "short": METHODS["short"]}, timeout=0.3, max_answer=2**40) as server:
         assert server.get(f"v=1.0&method={method}").meta == (1029, "处理超时")
         assert f"1.0 {method} " in caplog.text
-        assert until(lambda: server.app.pipeline.overrun == 0)
+        assert until(lambda: server.app.pipeline.runner.overrun == 0)
         taken = TAKEN[method]
         assert taken > 1
         assert server.get("v=1.0&method=short").response == "here"

@@ -68,7 +68,7 @@ class FullServer(RunningServer):
 
     @property
     def connections(self) -> Connections:
-        return self.app.connections
+        return self.server.connections
 
     def waiting(self, seconds: float = _CHANCE_SECONDS) -> bool:
         """Whether some connection may give way by now."""
