@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from apizen.error_texts import Explanation
+from apizen.error_texts import ErrorText
 from apizen.suggestion import hint_at
 
 __all__ = ["SUCCESS_CODE", "ApiBaseExceptions", "ApiException", "declared_errors", "printable"]
@@ -26,9 +26,9 @@ _SPELLINGS = {
     "message": "text",
     "ex_type": "ex_type",
     "joiner": "joiner",
-    **{name: name for name in Explanation._fields},
+    **{name: name for name in ErrorText._fields},
 }
-_EXPLAINING = frozenset(Explanation._fields)
+_TEXT_KEYS = frozenset(ErrorText._fields)
 # RFC 9110, 15: answers that have no body can't carry an envelope.
 _WITHOUT_BODY = frozenset({*range(100, 200), 204, 205, 304})
 
@@ -135,7 +135,7 @@ def _check(where: str, fields: dict[str, Any], ex_type: object) -> None:
 
 
 def _check_explanation(where: str, fields: dict[str, Any]) -> None:
-    for name in fields.keys() & _EXPLAINING:
+    for name in fields.keys() & _TEXT_KEYS:
         kind, expected = (bool, "True or False") if name == "retryable" else (str, "a text")
         if not isinstance(fields[name], kind):
             raise ValueError(f"{where}: {name} must be {expected}, not {fields[name]!r}")

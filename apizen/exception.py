@@ -68,7 +68,7 @@ from json import JSONDecodeError
 from typing import cast
 
 from apizen.error_declaration import SUCCESS_CODE, ApiBaseExceptions, ApiException, declared_errors, printable
-from apizen.error_texts import EXPLANATIONS
+from apizen.error_texts import ERROR_TEXTS
 
 __all__ = [
     "SUCCESS_CODE",
@@ -88,7 +88,7 @@ def _error(
 ) -> type[ApiException]:
     """One declaration: a dict, which type checkers are told is the class that the metaclass makes of it."""
     declaration = {"api_code": code, "http_code": status, "api_msg": text, "ex_type": ex_type, "joiner": joiner}
-    return cast(type[ApiException], {**declaration, **EXPLANATIONS[code]._asdict()})
+    return cast(type[ApiException], {**declaration, **ERROR_TEXTS[code]._asdict()})
 
 
 class ApiSysExceptions(ApiBaseExceptions):

@@ -8,7 +8,7 @@ import pytest
 
 from apizen import exception
 from apizen.application import make_app
-from apizen.error_texts import EXPLANATIONS
+from apizen.error_texts import ERROR_TEXTS
 from apizen.exception import ApiBaseExceptions, ApiSysExceptions
 from apizen.observability.errors import error_list
 from apizen.settings import Settings
@@ -51,12 +51,12 @@ def system_errors() -> dict[int, Any]:
 
 
 def test_every_code_of_the_gateway_is_explained():
-    assert list(EXPLANATIONS) == sorted(system_errors())
+    assert list(ERROR_TEXTS) == sorted(system_errors())
 
 
-@pytest.mark.parametrize("code", EXPLANATIONS)
+@pytest.mark.parametrize("code", ERROR_TEXTS)
 def test_explanation(code):
-    error, explanation = system_errors()[code], EXPLANATIONS[code]
+    error, explanation = system_errors()[code], ERROR_TEXTS[code]
     assert {name: getattr(error, name) for name in explanation._fields} == explanation._asdict()
     for text in (explanation.cause, explanation.remedy):
         assert re.search("[\u4e00-\u9fff]", text)
@@ -111,7 +111,7 @@ def test_explanation_refused(declared, key, value, problem):
 def test_list_has_every_declared_error():
     codes = [entry["code"] for entry in error_list()]
     assert codes == sorted(Declarations.declared)
-    assert {*EXPLANATIONS, ApiSubExceptions.empty_result.err_code} <= set(codes)
+    assert {*ERROR_TEXTS, ApiSubExceptions.empty_result.err_code} <= set(codes)
 
 
 def test_json(server):
