@@ -145,7 +145,7 @@ class ApiBaseExceptions(metaclass=_Declarations):
     """Base of the classes that declare errors.
 
     >>> class Errors(ApiBaseExceptions):
-    ...     out_of_stock = {'api_code': 29001, 'http_code': 409, 'api_msg': '库存不足', 'ex_type': LookupError}
+    ...     out_of_stock = {'api_code': 29900, 'http_code': 409, 'api_msg': '库存不足', 'ex_type': LookupError}
     >>> Errors.out_of_stock('A-17').message
     '库存不足，A-17'
     >>> issubclass(Errors.out_of_stock, LookupError)
