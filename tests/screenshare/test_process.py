@@ -50,7 +50,7 @@ async def capturing(source: str = "test", **options: Any) -> AsyncIterator[Hub]:
         yield hub
     finally:
         await hub.close()
-    assert not workers()
+    assert until(lambda: not workers())
     assert until(lambda: not capture_threads())
 
 
