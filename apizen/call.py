@@ -2,47 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from apizen.caller import Caller
 from apizen.values import Values
 
-__all__ = ["Beside", "Call"]
+__all__ = ["Call", "InThread"]
 
 #: Runs something in a thread and gives its result.
-Beside = Callable[[Callable[[], Any]], Awaitable[Any]]
+InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
-_NO_VALUES = Values({})
+_NO_VALUES = Values({}, {}, b"")
 
 
 class Call:
     """One call of a method, from its request to its answer.
 
     ``verb`` is what is done, in HTTP's words. ``version`` and ``method`` are what was asked for, empty where that is
-    not said, and the endpoint's own names where it is ``registered``. ``claimed`` is the app_key that came with a call
-    until it is proved or nobody asks. ``ignored`` are the names of values that the function does not take.
+    not said, and the endpoint's own names where it is ``registered``. ``claimed`` is the app_key as it was sent, for
+    the log, while no guard has proved it. ``ignored`` are some names that the function does not take, in order.
     ``headers`` are what guards add to the answer.
 
-    ``beside`` is there where a call is large: what takes long with it runs there, and not on the event loop. ``asked``
-    guards have let it pass before all of it was there.
+    ``in_thread`` is there where a call is large: what takes long with it runs there, and not on the event loop.
+    ``asked`` is how many of its guards have let it pass before its body was read.
 
     ``code`` is that of the answer. ``waited`` is the time in seconds until the function began, ``ran`` until its
-    answer was written, ``admitted`` the time of `time.perf_counter` when it might begin. ``parameters`` are the values
-    for the log, None where they were not read.
+    answer was written, ``admitted`` the time of `time.perf_counter` when it might begin. ``logged_values``
+    are the values for the log, None where they were not read.
     """
 
     __slots__ = (
         "admitted",
         "asked",
-        "beside",
         "caller",
         "claimed",
         "code",
         "headers",
         "ignored",
+        "in_thread",
+        "logged_values",
         "method",
-        "parameters",
         "ran",
         "registered",
         "values",
@@ -59,15 +59,15 @@ class Call:
         self.method = ""
         self.registered = False
         self.claimed = ""
-        self.ignored: frozenset[str] | set[str] = frozenset()
+        self.ignored: Sequence[str] = ()
         self.headers: list[tuple[str, str]] = []
-        self.beside: Beside | None = None
+        self.in_thread: InThread | None = None
         self.asked = 0
         self.code = 0
         self.admitted = 0.0
         self.waited = 0.0
         self.ran = 0.0
-        self.parameters: Mapping[str, Any] | None = None
+        self.logged_values: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:

@@ -18,6 +18,7 @@ class Caller:
 
     ``app`` is the key of the app whose call it is, ``user`` the account that it acts for, ``scopes`` what it may do
     there; empty until a guard has proved them. ``rate`` is the app's own rate, as ``'100/minute'``, empty for none.
+    So each call has a caller of its own.
 
     >>> Caller('192.0.2.7', 'order-17').app
     ''

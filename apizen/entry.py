@@ -51,10 +51,14 @@ class Entry:
     def __init__(self, written: Mapping[Any, Any], keys: Iterable[Key[Any]], settings: Settings) -> None:
         self._written = written
         self._settings = settings
-        known = [name for key in keys for name in (key.name, key.also) if name]
+        known: dict[str, Key[Any]] = {}
+        for key in keys:
+            for name in filter(None, (key.name, key.also)):
+                if known.setdefault(name, key) is not key:
+                    raise ValueError(f"the key {name!r} of an entry is declared twice")
         for name in written:
             if name not in known:
-                raise ValueError(f"unknown key {name!r} in its entry, {hint_at(str(name), known)}")
+                raise ValueError(f"unknown key {name!r} in its entry, {hint_at(str(name), list(known))}")
 
     def has(self, key: Key[Any]) -> bool:
         """Whether the entry itself has the key."""
@@ -64,7 +68,8 @@ class Entry:
         """What counts: the entry's value, else the setting's, else the default. Raises ValueError for a wrong one."""
         found = self._found(key)
         if found is _ABSENT:
-            found = (key.setting and getattr(self._settings, key.setting)) or key.default
+            set_ = getattr(self._settings, key.setting) if key.setting else ""
+            found = key.default if set_ == "" else set_
         return key.read(found)
 
     def _found(self, key: Key[Any]) -> Any:

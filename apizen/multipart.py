@@ -22,7 +22,7 @@ _MOST_PARTS = 100
 _MOST_MARKS = 64
 # More than Tornado reads of one.
 _LONGEST_HEADER = 20_000
-# Of our own: that of the process is for Tornado's handlers, see `apizen.servers.tornado.pages`.
+# Of our own: that of the process is for Tornado's handlers, see `apizen.servers.tornado.web_application`.
 _CONFIG = ParseMultipartConfig(max_parts=_MOST_PARTS)
 
 

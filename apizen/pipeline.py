@@ -14,7 +14,7 @@ nobody knows of bytes, of query strings, or of what an answer looks like.
 ... class V10(ApiMethodBase):
 ...     api_methods = {'math.add': {'func': lambda a, b: int(a) + int(b), 'run': 'inline'}}
 >>> endpoint = registry.catalogue().find('1.0', 'math.add')
->>> Pipeline(Runner(4, 100, 4)).call(endpoint, Call(Caller('192.0.2.7'), Values({'a': '1', 'b': 2})))
+>>> Pipeline(Runner(4, 100, 4)).call(endpoint, Call(Caller('192.0.2.7'), Values({'a': '1', 'b': 2}, {}, b'')))
 3
 """
 
@@ -25,13 +25,14 @@ import contextvars
 import decimal
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from heapq import nsmallest
 from time import perf_counter
 from typing import Any, NamedTuple
 
 from apizen.breaker import Breaker
-from apizen.call import Beside, Call
+from apizen.call import Call, InThread
 from apizen.caller import Caller
 from apizen.endpoint import Endpoint
 from apizen.exception import ApiException, ApiSysExceptions
@@ -47,6 +48,8 @@ Door = Callable[[str], None]
 
 Function = Callable[[], Any]
 
+# So many names that a function does not take are told.
+_IGNORED = 20
 # What most functions give; of anything else it must be asked whether it is to be awaited.
 _AT_ONCE = frozenset({dict, list, tuple, str, bytes, int, float, bool, type(None)})
 
@@ -70,7 +73,7 @@ class Pipeline:
         #: While true every call is refused with 1001.
         self.draining = False
         self.runner = runner
-        #: How many calls are being answered, those apart that run inline.
+        #: How many calls are being answered, not counting those that run inline.
         self.in_flight = 0
         self._doors = tuple(doors)
         self._breaker = breaker
@@ -85,6 +88,7 @@ class Pipeline:
 
     async def foresee(self, endpoint: Endpoint, call: Call) -> None:
         """Asks the guards what they can tell before a large body is there."""
+        call.version, call.method, call.registered = endpoint.version, endpoint.name, True
         if endpoint.guards:
             call.asked = await foresee(call, endpoint.guards)
 
@@ -94,9 +98,10 @@ class Pipeline:
         Raises, at once or when awaited, whatever guards and the function raise, 1018, 1021 and 1022 for values that
         the function does not take, 1029 and 1030. `explain` makes one kind of error of all these.
         """
-        if call.beside is not None:
-            return self._call_beside(endpoint, call, call.beside)
-        guards = endpoint.guards
+        call.version, call.method, call.registered = endpoint.version, endpoint.name, True
+        if call.in_thread is not None:
+            return self._call_large(endpoint, call, call.in_thread)
+        guards = endpoint.guards[call.asked :] if call.asked else endpoint.guards
         if guards and (pending := admit(call, guards)) is not None:
             return self._call_admitted(endpoint, call, pending)
         return self._run(endpoint, call, _bound(endpoint, call))
@@ -106,18 +111,18 @@ class Pipeline:
         await pending
         return await _settled(self._run(endpoint, call, _bound(endpoint, call)))
 
-    async def _call_beside(self, endpoint: Endpoint, call: Call, beside: Beside) -> Any:
+    async def _call_large(self, endpoint: Endpoint, call: Call, in_thread: InThread) -> Any:
         """The same for a call whose values are large: what takes long with them is done in a thread."""
         if (pending := admit(call, endpoint.guards[call.asked :])) is not None:
             await pending
-        function = await beside(partial(_bound, endpoint, call))
+        function = await in_thread(partial(_bound, endpoint, call))
         return await _settled(self._run(endpoint, call, function))
 
     def explain(self, call: Call, error: BaseException) -> ApiException:
         """What a caller is told: an `ApiException` as it is declared; anything else is 1017, and goes to the log."""
         if not isinstance(error, ApiException):
             log_failure(call, "failed", error)
-            error = ApiSysExceptions.system_error(f"{type(error).__name__}: {error}" if self._debug else None)
+            error = ApiSysExceptions.system_error(_text_of(error) if self._debug else None)
         call.code = error.err_code
         return error
 
@@ -147,7 +152,8 @@ class Pipeline:
         self, endpoint: Endpoint, call: Call, function: Function, waiting: _Waiting | None = None
     ) -> Any:
         """Runs what does not run inline. ``waiting`` is what an inline function has left to await."""
-        with self._counted():
+        self.in_flight += 1
+        try:
             if endpoint.mode == "thread":
                 answer = await self.runner.in_thread(endpoint, partial(_written, call, function))
                 if type(answer) is not _Waiting:
@@ -158,12 +164,6 @@ class Pipeline:
             value = await self.runner.on_loop(endpoint, partial(_awaitable, call, function, waiting))
             call.ran = perf_counter() - call.admitted - call.waited
             return await self._write_later(endpoint, call, value)
-
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        self.in_flight += 1
-        try:
-            yield
         finally:
             self.in_flight -= 1
 
@@ -173,9 +173,14 @@ class Pipeline:
             # No thread is free: a call that has had its effect must not end as one to try again.
             with contextlib.suppress(ApiSysExceptions.service_busy):
                 return await self.runner.in_thread(endpoint, partial(call.write, value))
-        if self._breaker is not None:
-            return self._breaker.run(endpoint, call.write, value)
-        return call.write(value)
+        try:
+            if self._breaker is not None:
+                return self._breaker.run(endpoint, call.write, value)
+            return call.write(value)
+        except Exception:
+            raise
+        except BaseException as error:  # of a generator, or of what a value is made of: code of the function's
+            raise as_exception(error) from error
 
 
 def log_failure(call: Call, what: str, error: BaseException) -> None:
@@ -183,6 +188,13 @@ def log_failure(call: Call, what: str, error: BaseException) -> None:
     request_id = call.caller.request_id
     known = {"request_id": request_id}
     logger.error("%s %s, request %s", call.name, what, request_id, exc_info=error, extra=known)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # a function's exception may raise while it tells itself
+        return type(error).__name__
 
 
 async def _settled(answer: Any) -> Any:
@@ -195,8 +207,8 @@ def _bound(endpoint: Endpoint, call: Call) -> Function:
     public: Mapping[str, Any] = {}
     if plan.takes_any:
         public = values.public_values()
-    else:
-        call.ignored = values.named.keys() - plan.accepted
+    elif unknown := values.named.keys() - plan.accepted:
+        call.ignored = nsmallest(_IGNORED, unknown)
     positional, named = plan.bind(values.named, values.repeated, public)
     return partial(_called, plan.function, positional, named)
 
@@ -214,7 +226,7 @@ def _written(call: Call, function: Function) -> Any:
     call.waited = started - call.admitted
     try:
         value = function()
-        # A plain function may give a coroutine, as some decorators make it.
+        # A plain function may give a coroutine, as some decorators make it, or a future.
         if type(value) not in _AT_ONCE and (inspect.isawaitable(value) or isinstance(value, AsyncIterator)):
             return _Waiting(value)
         return call.write(value)

@@ -21,8 +21,8 @@ class Values:
     ``public`` gives a public parameter (``app_key``, ``timestamp``, …), None where it did not come. ``size`` is the
     number of bytes that came as the call's body.
 
-    This class takes them as the members of one JSON document, whose bytes are ``document``. A face whose values come in
-    another way has a subclass.
+    This class takes them as the members of one JSON document, whose bytes are ``document``: that is what a signature
+    covers. A face whose values come in another way has a subclass, and what it names must be in `parts` or `document`.
 
     >>> values = Values({'a': 1}, {'app_key': '12345678'}, b'{"a":1}')
     >>> values.public('app_key'), values.public('sign'), list(values.parts())
@@ -31,8 +31,8 @@ class Values:
 
     __slots__ = ("_document", "_public", "named", "public", "repeated", "size")
 
-    def __init__(self, named: Mapping[str, Any], public: dict[str, str] | None = None, document: bytes = b"") -> None:
-        self._public = {} if public is None else public
+    def __init__(self, named: Mapping[str, Any], public: dict[str, str], document: bytes) -> None:
+        self._public = public
         self._document = document
         self.named = named
         self.repeated: Mapping[str, list[Any]] = {}

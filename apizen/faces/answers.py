@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from heapq import nsmallest
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +16,6 @@ from apizen.request import Response, header
 
 __all__ = ["Answers"]
 
-_IGNORED_SHOWN = 20
 _CONTENT_TYPES = {False: "application/json; charset=utf-8", True: "application/xml; charset=utf-8"}
 
 
@@ -93,4 +91,4 @@ def _raw(content_type: str, result: Any) -> tuple[str, bytes]:
 
 def _listed(names: Iterable[str]) -> str:
     """Parameter names as a header's value: percent-encoded, since a header is ASCII and has an end."""
-    return ", ".join(quote(name[:64], safe="[]") for name in nsmallest(_IGNORED_SHOWN, names))
+    return ", ".join(quote(name[:64], safe="[]") for name in names)

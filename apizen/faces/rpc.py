@@ -113,8 +113,8 @@ class Gateway:
     async def foresee(self, request: Request, length: int) -> Exchange | Response:
         """Judges a request with a large body before that is read: by its query, its headers and ``length``.
 
-        What it gives is for `handle`, its ``most`` is the number of bytes that the body may have; or it is the
-        answer already. ``length`` is what the body has by the client's word, or what has come of it.
+        Gives the answer where there is one already. Else it gives what `handle` needs, with ``most``, the number of
+        bytes that the body may have. ``length`` is what the body has by the client's word, or what has come of it.
         """
         exchange = self._exchange(request)
         try:
@@ -149,14 +149,14 @@ class Gateway:
                 await self._foresee(exchange, len(exchange.request.body))
             known = exchange.endpoint
             deadline = perf_counter() + (_READING_SECONDS if known is None else known.timeout)
-            exchange.beside = partial(self._beside, deadline)
-            endpoint = await exchange.beside(partial(self._judge, exchange))
+            exchange.in_thread = partial(self._read, deadline)
+            endpoint = await exchange.in_thread(partial(self._judge, exchange))
             answer: Response = await self.pipeline.call(endpoint, exchange)
             return answer
         except Exception as error:
             return self._failure(exchange, error)
 
-    def _beside(self, deadline: float, work: Callable[[], Any]) -> Awaitable[Any]:
+    def _read(self, deadline: float, work: Callable[[], Any]) -> Awaitable[Any]:
         return self._readers.run(work, max(0.0, deadline - perf_counter()))
 
     def _exchange(self, request: Request) -> Exchange:
@@ -178,7 +178,7 @@ class Gateway:
     def _failure(self, exchange: Exchange, error: Exception) -> Response:
         try:
             return self._answers.failure(exchange, self.pipeline.explain(exchange, error))
-        except Exception as broken:  # an exception of a function's that can't even be told
+        except Exception as broken:  # an error of the application's whose message or headers can't be had
             log_failure(exchange, "raised what can't be answered", broken)
             return self._answers.failure(exchange, ApiSysExceptions.system_error())
 
@@ -192,7 +192,7 @@ class Gateway:
             parameters.check_form()  # which may be where it stands
         named = _named(exchange, method, version)
         parameters.read_body()
-        exchange.parameters = parameters.named
+        exchange.logged_values = parameters.named
         endpoint = self._find(exchange, named)
         if exchange.request.body:
             exchange.most = endpoint.max_body

@@ -169,7 +169,7 @@ class SignatureGuard:
             raise await self._counted(call, ApiSysExceptions.invalid_app_key())
         method, seconds_left = self._check_app(call, app, timestamp)
         if call.values.size > LARGE_BODY:  # megabytes would hold up everybody's calls
-            string, expected = await (call.beside or asyncio.to_thread)(partial(_signed, call, method, app.secret))
+            string, expected = await (call.in_thread or asyncio.to_thread)(partial(_signed, call, method, app.secret))
         else:
             string, expected = _signed(call, method, app.secret)
         if not matches(expected, sign):

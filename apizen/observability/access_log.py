@@ -80,8 +80,8 @@ class AccessLog:
             "bytes_out": bytes_out,
             "event": "call",
         }
-        if self._parameters and call.parameters is not None:
-            members["parameters"] = masked_parameters(call.parameters)
+        if self._parameters and call.logged_values is not None:
+            members["parameters"] = masked_parameters(call.logged_values)
         self._writer.put(line_of(members))
 
     def log_request(self, address: str, verb: str, path: str, status: int, bytes_out: int, seconds: float) -> None:

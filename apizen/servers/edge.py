@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from apizen.exception import ApiSysExceptions
 from apizen.faces.face import Face, Observer
 from apizen.request import Request, Response
+from apizen.servers import http_rules
 from apizen.servers.body_budget import BodyBudget
 from apizen.servers.in_flight import InFlight
+from apizen.servers.incoming_body import IncomingBody
 
 __all__ = ["Edge"]
 
@@ -41,6 +43,22 @@ class Edge:
             if face.owns(path):
                 return face
         return None
+
+    def route(self, request: Request, body: IncomingBody | None) -> Face | None:
+        """Finds out, before its body is read, whose a request is: None for no face's. Raises what keeps it out.
+
+        ``request`` has no body yet; ``body`` is the one that it announces.
+        """
+        face = self.face_of(request.path)
+        if face is not None and face.reads_bodies:
+            if request.verb == "OPTIONS":
+                self.check_ban(request)
+            return face
+        if body is not None:
+            body.throw_away(http_rules.limit_unread(request.headers, body.most))
+        self.check_ban(request)
+        http_rules.check_unread(request)
+        return face
 
     def malformed(self) -> Response:
         """The answer to what is no HTTP request at all."""

@@ -33,7 +33,7 @@ from apizen.servers.incoming_body import IncomingBody
 from apizen.servers.response_bytes import write_response
 from apizen.servers.tornado.connection import Connection
 from apizen.servers.tornado.lingering import Lingering
-from apizen.servers.tornado.pages import limit_forms
+from apizen.servers.tornado.web_application import limit_forms
 
 __all__ = ["Front"]
 
@@ -85,8 +85,11 @@ class _Message(HTTPMessageDelegate):
         self._start_line = start_line
         self._headers = headers
         self._started = time.perf_counter()
-        path, _, self._query = start_line.path.partition("?")
-        self._path = path if path.startswith("/") else http_rules.path_of(path)
+        path, _, query = start_line.path.partition("?")
+        path = path if path.startswith("/") else http_rules.path_of(path)
+        context: Any = getattr(self._connection, "context", None)
+        peer = getattr(context, "remote_ip", "")
+        self._request = Request(start_line.method, query, headers, b"", peer, path)
         if isinstance(self._connection, HTTP1Connection):
             # The limit is kept here: Tornado would end the connection with a bare 400.
             self._connection.set_max_body_size(_UNLIMITED)
@@ -109,20 +112,12 @@ class _Message(HTTPMessageDelegate):
     def _begin(self) -> Awaitable[None] | None:
         """Finds out whose the request is. Raises what keeps it out."""
         body = self._body
-        face = self._face if self._face.owns(self._path) else self._front.face_of(self._path)
-        if face is not None and face.reads_bodies:
-            self._face = face
-            if self._start_line.method == "OPTIONS":
-                self._front.check_ban(self._request())
-            return self._foresee(body, body.announced) if body is not None and body.is_large(body.announced) else None
-        if body is not None:
-            body.throw_away(http_rules.limit_unread(self._headers, body.most))
-        self._front.check_ban(self._request())
-        http_rules.check_unread(self._request())
+        face = self._front.route(self._request, body)
         if face is None:
             return self._hand_over()
         self._face = face
-        return None
+        judged_now = face.reads_bodies and body is not None and body.is_large(body.announced)
+        return self._foresee(body, body.announced) if judged_now and body is not None else None
 
     def _hand_over(self) -> Awaitable[None] | None:
         """Gives the request to the application. Raises what keeps it out."""
@@ -136,7 +131,7 @@ class _Message(HTTPMessageDelegate):
 
     async def _foresee(self, body: IncomingBody, length: int) -> None:
         """Lets the face judge a request with a body of this length before it is read."""
-        foreseen = await self._face.foresee(self._request(), length)
+        foreseen = await self._face.foresee(self._request, length)
         if isinstance(foreseen, Response):
             self._end(foreseen)
         else:
@@ -185,8 +180,8 @@ class _Message(HTTPMessageDelegate):
             self._inner.on_connection_close()
 
     def _answer(self) -> None:
-        body = b"" if self._body is None else self._body.take()
-        answer = self._face.handle(self._request(body), self._foreseen)
+        request = self._request if self._body is None else self._request._replace(body=self._body.take())
+        answer = self._face.handle(request, self._foreseen)
         if isinstance(answer, Response):
             self._write(answer)
         else:
@@ -194,13 +189,8 @@ class _Message(HTTPMessageDelegate):
 
     def _write_late(self, response: Response | None) -> None:
         if response is None:  # the call may have had an effect, so its code is not one to try again
-            response = self._face.refuse(self._request(), ApiSysExceptions.call_timeout("服务器正在停止"))
+            response = self._face.refuse(self._request, ApiSysExceptions.call_timeout("服务器正在停止"))
         self._write(response)
-
-    def _request(self, body: bytes = b"") -> Request:
-        context: Any = getattr(self._connection, "context", None)
-        peer = getattr(context, "remote_ip", "")
-        return Request(self._start_line.method, self._query, self._headers, body, peer, self._path)
 
     def _end_body(self) -> None:
         if self._body is not None:
@@ -226,7 +216,7 @@ class _Message(HTTPMessageDelegate):
                 observe(call, verb, response.status, received, len(sent), seconds)
 
     def _refuse(self, error: ApiException) -> None:
-        self._end(self._face.refuse(self._request(), error))
+        self._end(self._face.refuse(self._request, error))
 
     def _end(self, response: Response) -> None:
         """Answers at once and ends the connection."""

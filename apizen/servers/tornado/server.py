@@ -17,7 +17,7 @@ from apizen.servers.descriptors import connection_limit
 from apizen.servers.tornado.connections import Connections
 from apizen.servers.tornado.front import Front
 from apizen.servers.tornado.listener import Listener, bind
-from apizen.servers.tornado.pages import web_application
+from apizen.servers.tornado.web_application import web_application
 from apizen.service import Services
 
 __all__ = ["Server"]
@@ -58,9 +58,9 @@ class Server:
 
         ``shared`` are sockets that other workers accept from, too. Raises OSError where the address can't be had.
         """
-        await self._services.start()
         self._shared = shared
         listening = list(sockets) or bind(self.host, self.port)
+        await self._services.start()
         self.port = listening[0].getsockname()[1]
         self._listener = Listener(listening, self.connections, self._serve, shared)
         self._listener.start()

@@ -42,10 +42,11 @@ class LineFace:
             asked = msgspec.json.decode(line)
             call.version, call.method = asked["call"].split()
             values = msgspec.json.encode(asked["values"])
-            call.values = Values(asked["values"], asked.get("public", {}), values)
+            public = msgspec.convert(asked.get("public", {}), dict[str, str])
+            call.values = Values(msgspec.convert(asked["values"], dict[str, Any]), public, values)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ApiSysExceptions.bad_request("应为一行 JSON") from None
         endpoint = self._app.catalogue.find(call.version, call.method)
-        call.registered, call.parameters = True, call.values.named
+        call.registered, call.logged_values = True, call.values.named
         value = self._app.pipeline.call(endpoint, call)
         return await value if inspect.isawaitable(value) else value

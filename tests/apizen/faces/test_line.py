@@ -83,7 +83,7 @@ def told(app: Application, *lines: bytes) -> list[Any]:
     return asyncio.run(main())
 
 
-def line(method: str, values: Any = None, **public: str) -> bytes:
+def line(method: str, values: Any = None, **public: Any) -> bytes:
     return json.dumps({"call": f"1.0 {method}", "values": values or {}, "public": public}).encode()
 
 
@@ -103,6 +103,8 @@ def test_it_is_short() -> None:
         (line("other"), {"error": [1013, "不存在的方法名"]}),
         (line("fail"), {"error": [1017, "系统处理错误"]}),
         (line("signed"), {"error": [1026, "不允许匿名访问，应有 app_key 及签名"]}),
+        (line("thread", [1]), {"error": [1025, "无效的请求，应为一行 JSON"]}),
+        (line("signed", app_key=5), {"error": [1025, "无效的请求，应为一行 JSON"]}),
         (b"[", {"error": [1025, "无效的请求，应为一行 JSON"]}),
     ],
 )

@@ -127,7 +127,7 @@ def test_names_that_no_method_has_hold_no_secret(log, registered, shown):
 
 def test_parameters_are_off():
     log = Log()
-    assert "parameters" not in call_line(log, parameters={"a": "1"})
+    assert "parameters" not in call_line(log, logged_values={"a": "1"})
     log.close()
 
 
@@ -141,13 +141,13 @@ def test_parameters_are_off():
 )
 def test_parameters_are_masked(parameters, shown):
     log = Log(parameters=True)
-    assert call_line(log, parameters=parameters)["parameters"] == shown
+    assert call_line(log, logged_values=parameters)["parameters"] == shown
     log.close()
 
 
 def test_parameters_that_were_not_read():
     log = Log(parameters=True)
-    assert "parameters" not in call_line(log, parameters=None)
+    assert "parameters" not in call_line(log, logged_values=None)
     log.close()
 
 
@@ -182,7 +182,7 @@ def test_hostile_names_stay_in_their_line(log, name):
 @given(st.text(alphabet=st.characters(), max_size=200))
 def test_any_name_is_one_line(name):
     log = Log(parameters=True)
-    log.log_call(call_of(method=name, parameters={name: name}), "GET", 404, 0, 0, 0.0)
+    log.log_call(call_of(method=name, logged_values={name: name}), "GET", 404, 0, 0, 0.0)
     log.close()
     assert len(log.raw.decode().splitlines()) == 1
     assert len(log.lines()) == 1
