@@ -190,11 +190,11 @@ def log_failure(call: Call, what: str, error: BaseException) -> None:
     logger.error("%s %s, request %s", call.name, what, request_id, exc_info=error, extra=known)
 
 
-def _text_of(error: BaseException) -> str:
+def _text_of(error: BaseException) -> str | None:
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:  # a function's exception may raise while it tells itself
-        return type(error).__name__
+        return None
 
 
 async def _settled(answer: Any) -> Any:

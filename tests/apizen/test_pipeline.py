@@ -154,7 +154,9 @@ def test_any_error_can_be_explained(error: Exception, debug: bool) -> None:
     told = Pipeline(Runner(4, 4, 4), debug=debug).explain(call, error)
     assert isinstance(told, ApiException)
     assert (told.err_code, call.code) == (1017, 1017)
-    assert told.message.startswith(f"系统处理错误，{type(error).__name__}" if debug else "系统处理错误")
+    assert told.message == (
+        "系统处理错误，KeyError: 'secret'" if debug and isinstance(error, KeyError) else "系统处理错误"
+    )
 
 
 def test_what_would_end_the_process_is_an_error_of_the_call() -> None:
