@@ -77,7 +77,8 @@ class CaptureProcess(CaptureThread):
                 self._child.end()
             return
         self._changed = True
-        if self._child is None or self._unheard:
+        # What is wanted while the last process ends is told to the next one.
+        if self._child is None or self._child.dismissed or self._unheard:
             return
         asked = {str(next(self._numbers)): name for name in self._questions}
         for number, name in asked.items():

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from screenshare import process, retry, source_status
+from screenshare.failure import Failure
 from screenshare.hub import Hub, NoPicture
 from screenshare.picture import Frame
 from screenshare.process import CaptureProcess
@@ -297,6 +298,29 @@ def test_who_comes_while_it_ends_waits_for_the_next_one(caplog: pytest.LogCaptur
 
     asyncio.run(main())
     assert "has ended" not in caplog.text
+
+
+def test_who_asks_while_it_ends_is_answered_by_the_next_one() -> None:
+    delivered: list[Frame] = []
+    answers: list[Frame | Failure] = []
+    capture = CaptureProcess("test", PRESETS, lambda name, frame: delivered.append(frame))
+    capture.start()
+    capture.watch(["medium"], "medium")
+    try:
+        assert until(lambda: delivered and not capture._unheard, 60)
+        (ending,) = workers()
+        capture.stop()
+        asked_at = time.monotonic()
+        capture.start()
+        capture.ask("medium", answers.append)
+        assert until(lambda: answers, 60)
+        (answer,) = answers
+        assert isinstance(answer, Frame)
+        assert answer.taken_at >= asked_at
+        assert workers() != [ending]
+    finally:
+        capture.stop()
+        assert until(lambda: not capture.alive, 60)
 
 
 PARENT = """
