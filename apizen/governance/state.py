@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from apizen.governance.error import FolderError
-from apizen.governance.records.folder import FolderLock
+from apizen.governance.folder import FolderLock
 from apizen.service import StartError
 from apizen.settings import Settings
 

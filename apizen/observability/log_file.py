@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from apizen.governance.error import FolderError
-from apizen.governance.records.folder import make_folder
+from apizen.governance.folder import make_folder
 
 try:
     import fcntl

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from apizen.governance.records.folder import FolderLock
+from apizen.governance.folder import FolderLock
 from tests.process import ROOT, environment, run, running
 from tests.services import redis
 from tests.support import until

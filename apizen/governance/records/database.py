@@ -25,8 +25,8 @@ from sqlalchemy.exc import DatabaseError as Damaged
 
 from apizen.governance import migrations
 from apizen.governance.error import DatabaseError, LostDatabaseError
+from apizen.governance.folder import database_file, make_file, make_folder
 from apizen.governance.records import tables
-from apizen.governance.records.folder import database_file, make_file, make_folder
 from apizen.settings import SettingsError
 
 __all__ = ["Database", "State"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apizen.governance.error import DatabaseError, GovernanceError, LostDatabaseError, SecretError
-from apizen.governance.records.folder import database_file, exists
+from apizen.governance.folder import database_file, exists
 from apizen.governance.records.models import App
 from apizen.governance.records.snapshot import NOTHING, BanIndex, Snapshot
 

@@ -22,7 +22,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from apizen.governance.error import SecretError
-from apizen.governance.records.folder import exists, key_file, make_folder
+from apizen.governance.folder import exists, key_file, make_folder
 
 __all__ = ["SecretKey"]
 

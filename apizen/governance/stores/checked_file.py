@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from apizen.governance.records.folder import make_folder
+from apizen.governance.folder import make_folder
 
 __all__ = ["CheckedFile"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from apizen.governance.records.folder import FolderLock
+from apizen.governance.folder import FolderLock
 from apizen.governance.state import Home, Homes, SharedState
 from apizen.governance.stores.file import FileCounters
 from apizen.governance.stores.memory import MemoryCounters
