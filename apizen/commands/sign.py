@@ -11,10 +11,10 @@ import click
 from apizen.commands.command import MakeApp, takes
 from apizen.commands.console import answer, as_json, opened
 from apizen.endpoint import VERBS
-from apizen.governance.canonical import Part
 from apizen.governance.signature import DEFAULT_METHOD, request_to_sign, signature
 from apizen.schema import UploadFile
 from apizen.settings import Settings
+from apizen.values import Part
 
 __all__ = ["sign"]
 

@@ -37,18 +37,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 from apizen.request import GATEWAY_PATH
 from apizen.schema import UploadFile
 
-__all__ = ["VERSION", "Part", "canonical", "utf8"]
+if TYPE_CHECKING:
+    from apizen.values import Part
+
+__all__ = ["VERSION", "canonical", "utf8"]
 
 #: The first line, and the value of ``sign_method``.
 VERSION = "hmac-sha256-v2"
-
-#: A value of a request: ``query`` or ``form``, its name, and a text, or a file, which is always of the form.
-Part: TypeAlias = tuple[str, str, str | UploadFile]
 
 
 def canonical(verb: str, parts: Iterable[Part], json: bytes = b"") -> bytes:

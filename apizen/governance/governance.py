@@ -119,21 +119,21 @@ class Governance(Service):
 
     @property
     def _counters(self) -> Counters:
-        return _set(lambda: self._state.counters)
+        return _from_settings(lambda: self._state.counters)
 
     @cached_property
     def _limits(self) -> Rates:
         settings = self._settings
         open_ = "rate" in settings.fail_open
-        return _set(Rates, self._counters, default=settings.rate, total=settings.rate_total, fail_open=open_)
+        return _from_settings(Rates, self._counters, default=settings.rate, total=settings.rate_total, fail_open=open_)
 
     @cached_property
     def _signed_calls(self) -> SignatureGuard:
         from apizen.governance.lockout import Lockout
 
         settings = self._settings
-        self._lockout = _set(Lockout, self._counters, settings.lockout, settings.lockout_seconds)
-        return _set(
+        self._lockout = _from_settings(Lockout, self._counters, settings.lockout, settings.lockout_seconds)
+        return _from_settings(
             SignatureGuard,
             self.records,
             self._counters,
@@ -146,10 +146,10 @@ class Governance(Service):
 
 
 def _address_of(trusted: tuple[str, ...]) -> Callable[[Request], str]:
-    return _set(lambda: CallerAddress(Networks.of(trusted)).of) if trusted else attrgetter("peer")
+    return _from_settings(lambda: CallerAddress(Networks.of(trusted)).of) if trusted else attrgetter("peer")
 
 
-def _set(make: Callable[..., Made], *arguments: Any, **named: Any) -> Made:
+def _from_settings(make: Callable[..., Made], *arguments: Any, **named: Any) -> Made:
     """What is made from settings; where it can't be, the settings are wrong."""
     try:
         return make(*arguments, **named)

@@ -99,20 +99,20 @@ def _rules(method: str, total: str, app: str) -> _Rules:
 class Rates:
     """Makes the guards of rates. Raises ValueError for a rate that is none.
 
-    ``default`` is the rate of a method whose entry has no key ``rate``, ``total`` that of a caller over all
-    methods; empty for none. ``fail_open`` lets calls pass while the store fails, else they are answered 1030.
+    ``default``, the rate of a method whose entry has no key ``rate``, is only checked: `guard` is given the rate of its
+    method. ``total`` is that of a caller over all methods. Both are empty for none. ``fail_open`` lets calls pass while
+    the store fails, else they are answered 1030.
     """
 
     def __init__(self, counters: Counters, *, default: str, total: str, fail_open: bool) -> None:
         _rules(default, total, "")
-        self.default = default
         self._counters = counters
         self._total = total
         self._fail_open = fail_open
         self._throttled_log = ThrottledLog(logger, 60)
 
     def guard(self, rate: str | None, *, signed: bool = True) -> Guard | None:
-        """The guard of a method, of which ``rate`` is the value of its entry, or `default`.
+        """The guard of a method, of which ``rate`` is that of its entry, or the default.
 
         None where nothing limits it: for the rate None, which takes it out of the total too, and where there
         is neither a rate nor a total, unless ``signed`` calls may come from an app with a rate of its own.

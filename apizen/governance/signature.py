@@ -32,9 +32,13 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache, partial
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
-from apizen.governance.canonical import VERSION, Part, canonical, utf8
+from apizen.governance.canonical import VERSION, canonical, utf8
 from apizen.suggestion import hint_at
+
+if TYPE_CHECKING:
+    from apizen.values import Part
 
 __all__ = [
     "DEFAULT_METHOD",

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apizen.exception import ApiException
-from apizen.governance.canonical import Part, canonical
+from apizen.governance.canonical import canonical
 from apizen.multipart import parse_multipart
 from apizen.parameters import Parameters
 from apizen.request import Request
 from apizen.schema import UploadFile
+from apizen.values import Part
 from tests.worst import seconds_of
 
 URLENCODED = "application/x-www-form-urlencoded"
