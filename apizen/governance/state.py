@@ -1,4 +1,4 @@
-"""Where the state lives that calls share, and so which processes may serve together. It is decided here, and only here.
+"""Where the state lives that calls share, and so which processes may serve together.
 
 ====================================  ===============  ==============================  ==========================
 state                                 one process      workers that one parent forks   with a store (Redis)
@@ -15,9 +15,13 @@ methods that are switched off after   nobody sees it   memory that the parent ma
 deaths of workers
 ====================================  ===============  ==============================  ==========================
 
+`Homes` decides where who makes a piece must choose: for the counters, and for the methods that are switched off. The rest
+is made in one way, whatever the number of workers: what the parent makes before it forks is shared.
+
 So processes that nobody forked together, as two servers or what another program spawns, need a store. Without one each
 would allow every caller the whole rate, and a call could be sent again to the next process. Where they have one data
-folder this is seen, and the second one does not start.
+folder on one machine this is seen, and the second one does not start. It is not seen over a network file system, whose
+locks hold for one machine only.
 """
 
 from __future__ import annotations
@@ -50,14 +54,13 @@ class Home(Enum):
 
 
 class Homes(NamedTuple):
-    """Where each piece of state lives."""
+    """Where the state lives that can be made in several ways.
 
-    rates: Home
-    lockouts: Home
-    claims: Home
-    familiar_apps: Home
-    metrics: Home
-    snapshot: Home
+    ``counters`` have all that is counted about callers: calls, lock-outs, claims. ``dead_methods`` are those that are
+    switched off after deaths of workers.
+    """
+
+    counters: Home
     dead_methods: Home
 
     @classmethod
@@ -65,15 +68,11 @@ class Homes(NamedTuple):
         """As the settings want it.
 
         >>> homes = Homes.of(Settings(workers=2, store='redis://localhost'))
-        >>> homes.rates, homes.metrics
+        >>> homes.counters, homes.dead_methods
         (<Home.STORE: 'every server that names the store'>, <Home.MACHINE: 'the processes that one parent has forked'>)
         """
         server = Home.MACHINE if settings.workers > 1 else Home.PROCESS
-        counted = Home.STORE if settings.store else server
-        return cls(
-            rates=counted, lockouts=counted, claims=counted, familiar_apps=counted,
-            metrics=server, snapshot=server, dead_methods=server,
-        )  # fmt: skip
+        return cls(counters=Home.STORE if settings.store else server, dead_methods=server)
 
 
 class SharedState:
@@ -81,7 +80,7 @@ class SharedState:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._home = Homes.of(settings).rates  # whose counters are those of claims and lock-outs, too
+        self._home = Homes.of(settings).counters
         self._counters: Counters | None = None
         self._lock = FolderLock(Path(settings.data))
 
