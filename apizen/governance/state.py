@@ -15,8 +15,8 @@ methods that are switched off after   nobody sees it   memory that the parent ma
 deaths of workers
 ====================================  ===============  ==============================  ==========================
 
-`Homes` decides where who makes a piece must choose: for the counters, and for the methods that are switched off. The rest
-is made in one way, whatever the number of workers: what the parent makes before it forks is shared.
+`Homes` decides where there is a choice: for the counters, and for the methods that are switched off. The rest is made
+in one way, whatever the number of workers: what the parent makes before it forks is shared.
 
 So processes that nobody forked together, as two servers or what another program spawns, need a store. Without one each
 would allow every caller the whole rate, and a call could be sent again to the next process. Where they have one data
