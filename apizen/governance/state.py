@@ -28,6 +28,8 @@ from __future__ import annotations
 
 import inspect
 import logging
+import time
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,6 +45,10 @@ if TYPE_CHECKING:
 __all__ = ["Home", "Homes", "SharedState"]
 
 logger = logging.getLogger(__name__)
+
+# Longer than the workers of a server that was killed go on with their calls, which hold its folder until then.
+_TRIES = 40
+_PAUSE_SECONDS = 0.5
 
 
 class Home(Enum):
@@ -76,10 +82,14 @@ class Homes(NamedTuple):
 
 
 class SharedState:
-    """What is counted about callers: made when it is first asked for, since most servers count nothing."""
+    """What is counted about callers: made when it is first asked for, since most servers count nothing.
 
-    def __init__(self, settings: Settings) -> None:
+    ``sleep`` waits for so many seconds.
+    """
+
+    def __init__(self, settings: Settings, sleep: Callable[[float], object] = time.sleep) -> None:
         self._settings = settings
+        self._sleep = sleep
         self._home = Homes.of(settings).counters
         self._counters: Counters | None = None
         self._lock = FolderLock(Path(settings.data))
@@ -99,12 +109,13 @@ class SharedState:
     def occupy(self) -> None:
         """Takes the data folder for this server, its workers included, where it counts and has no store.
 
-        Raises `StartError` where another server has it. Where that can't be seen a line in the log says so.
+        Where another server has it, it waits for some seconds, as that one may be about to end, and raises `StartError`
+        where it keeps it. Where that can't be seen a line in the log says so.
         """
         if self._counters is None or self._home is Home.STORE:
             return
         try:
-            taken = self._lock.take()
+            taken = self._take()
         except FolderError as error:
             logger.warning("whether another server uses the same data folder can't be seen: %s", error)
             return
@@ -114,6 +125,21 @@ class SharedState:
                 "(--workers) share limits, lock-outs and nonces: give each server its own folder (--data), "
                 "or all of them one Redis (--store)"
             )
+
+    def _take(self) -> bool:
+        """Takes the folder, now or a little later; False where another server keeps it. Raises `FolderError`."""
+        if self._lock.take():
+            return True
+        logger.warning(
+            "the data folder %s is in use, maybe by last calls of a server that was killed: waiting up to %d seconds",
+            self._settings.data,
+            _TRIES * _PAUSE_SECONDS,
+        )
+        for _ in range(_TRIES):
+            self._sleep(_PAUSE_SECONDS)
+            if self._lock.take():
+                return True
+        return False
 
     async def close(self) -> None:
         """Closes the counters, and leaves the data folder to others."""

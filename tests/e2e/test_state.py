@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,13 @@ from tests.process import ROOT, environment, run, running
 from tests.services import redis
 from tests.support import until
 
+# A server waits for its folder, which would take each test of a refusal 20 seconds: `IMPATIENT` shortens it.
 SHOP = """
+import os
 from apizen import ApiMethodBase, version
+from apizen.governance import state
+
+state._TRIES = int(os.environ.get("TEST_TRIES", state._TRIES))
 
 def one():
     return 1
@@ -27,6 +33,8 @@ class Shop(ApiMethodBase):
 """
 OPEN = "v=shop-1&method=open"
 LIMITED = ("--rate", "3/hour")
+IMPATIENT = {"TEST_TRIES": "1"}
+WAITS = "the data folder {} is in use, maybe by last calls of a server that was killed: waiting up to 0 seconds"
 REFUSED = (
     "Error: another server process uses the data folder {}. Only workers of one server (--workers) share limits, "
     "lock-outs and nonces: give each server its own folder (--data), or all of them one Redis (--store)"
@@ -42,8 +50,10 @@ def folder(tmp_path: Path) -> Path:
 
 def refused(folder: Path, *options: str, data: str = "data") -> None:
     """Sees that a further server does not start."""
-    done = run("serve", "--port", "0", *options, cwd=folder)
-    assert (done.returncode, done.stdout, done.stderr.strip()) == (1, "", REFUSED.format(data))
+    done = run("serve", "--port", "0", *options, cwd=folder, env=IMPATIENT)
+    waits, refused = done.stderr.splitlines()
+    assert (done.returncode, done.stdout, refused) == (1, "", REFUSED.format(data))
+    assert waits.endswith(f" WARNING apizen.governance.state: {WAITS.format(data)}")
 
 
 @pytest.mark.parametrize("first", [1, 2])
@@ -109,14 +119,22 @@ def test_commands_run_beside_a_server(folder: Path, workers: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_server_that_ends_leaves_the_folder(folder: Path, workers: str, number: signal.Signals) -> None:
     options = ["--methods", "shop", *LIMITED, "--workers", workers]
-    lock = FolderLock(folder / "data")
     with running(*options, cwd=folder) as program:
-        assert not lock.take()
+        assert not FolderLock(folder / "data").take()
         program.signal(number)
         program.wait()
-        assert until(lock.take, 20)  # the workers of a parent that was killed end by themselves
-    lock.release()
-    with running(*options, cwd=folder) as program:
+        # The workers of a parent that was killed end by themselves, and the next server waits for that.
+        with running(*options, cwd=folder) as restarted:
+            assert restarted.get(OPEN).response == 1
+
+
+def test_a_server_waits_until_the_folder_is_free(folder: Path) -> None:
+    lock = FolderLock(folder / "data")
+    assert lock.take()
+    end = threading.Timer(3, lock.release)
+    end.start()
+    with running("--methods", "plain", *LIMITED, cwd=folder) as program:
+        assert not end.is_alive()
         assert program.get(OPEN).response == 1
 
 
@@ -141,14 +159,15 @@ def test_processes_that_another_program_spawns_are_refused_but_one(folder: Path)
     """As by a server that starts its workers itself, each with the whole application."""
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", SPAWNED], cwd=folder, env=environment({"PYTHONPATH": f"{ROOT}:."}),
+            [sys.executable, "-c", SPAWNED], cwd=folder, env=environment({"PYTHONPATH": f"{ROOT}:.", **IMPATIENT}),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for _ in range(3)
     ]  # fmt: skip
     assert until(lambda: sum(worker.poll() is not None for worker in workers) == 2, 30)
     ends = [worker.communicate(timeout=30) for worker in workers]
-    assert sorted(ends) == [("", f"{REFUSED.format('data')}\n")] * 2 + [("serves\n", "")]
+    refused = f"{WAITS.format('data')}\n{REFUSED.format('data')}\n"
+    assert sorted(ends) == [("", refused)] * 2 + [("serves\n", "")]
 
 
 def test_a_folder_that_cannot_be_made_stops_no_server_that_only_counts(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ from apizen.governance.state import Home, Homes, SharedState
 from apizen.governance.stores.file import FileCounters
 from apizen.governance.stores.memory import MemoryCounters
 from apizen.governance.stores.redis import RedisCounters
+from apizen.servers.supervisor import _PATIENCE_SECONDS
 from apizen.service import StartError
 from apizen.settings import Settings
 
 STORE = "redis://localhost"
 
 
-def state_of(data: Path, **settings: Any) -> SharedState:
-    return SharedState(Settings(data=str(data), **settings))
+def state_of(data: Path, sleep: Callable[[float], object] = lambda seconds: None, **settings: Any) -> SharedState:
+    return SharedState(Settings(data=str(data), **settings), sleep)
 
 
 def close(state: SharedState) -> None:
@@ -56,6 +58,43 @@ def test_a_folder_is_occupied_once(workers: int, tmp_path: Path) -> None:
     close(one)
     other.occupy()
     close(other)
+
+
+def test_a_folder_that_another_server_keeps_for_long_is_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Longer than the workers of a parent that was killed may go on."""
+    pauses: list[float] = []
+    one, other = state_of(tmp_path), state_of(tmp_path, pauses.append)
+    assert one.counters is not other.counters
+    one.occupy()
+    with pytest.raises(StartError):
+        other.occupy()
+    assert _PATIENCE_SECONDS + 3 <= sum(pauses) <= 25
+    assert caplog.messages == [
+        f"the data folder {tmp_path} is in use, maybe by last calls of a server that was killed: "
+        "waiting up to 20 seconds"
+    ]
+    close(one)
+
+
+def test_a_folder_is_taken_as_soon_as_it_is_free(tmp_path: Path) -> None:
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            lock.release()
+
+    lock, state = FolderLock(tmp_path), state_of(tmp_path, sleep)
+    assert lock.take()
+    assert not state.counters.shared
+    state.occupy()
+    assert len(pauses) == 3
+    assert not lock.take()
+    close(state)
+    assert lock.take()
+    lock.release()
 
 
 def test_who_counts_nothing_or_in_a_store_occupies_nothing(tmp_path: Path) -> None:
