@@ -1,5 +1,6 @@
-"""The changes of the database's tables, for Alembic; rows are the affair of `apizen.governance.records` alone.
+"""The changes of the database's tables, for Alembic; nothing that servers or commands do with their rows.
 
-A new change is a module in ``versions``, written by hand. Its number goes into `apizen.governance.records.tables`. A
-test compares the tables that the changes make with those declared there.
+A new change is a module in ``versions``, written by hand, which imports nothing of `apizen`: that goes on, the change
+stays. Its number goes into `apizen.governance.records.tables`. A test compares the tables that the changes make with
+those declared there.
 """

@@ -1,1 +1,1 @@
-"""Where calls are counted and claims are kept: memory, a file, Redis; why, only guards know."""
+"""Where calls are counted and claims are kept: memory, a file, Redis; no guard, no request and no error of the API."""

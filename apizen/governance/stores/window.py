@@ -6,6 +6,10 @@ one call took 25 µs of it. A `Window` holds at most `GRAINS` numbers, whatever 
 the time of each call, above it calls that came together as one, which leave the window together with the
 last of them: up to a 126th of the window late, never early.
 
+It is written here for memory and the file, which share it, and again in Lua, since Redis counts a call in one step. A
+generic cell rate lets up to twice the amount into one window and a sliding-window counter estimates: neither is exact
+up to `GRAINS`, and ``remaining`` and ``reset`` in the answers would change.
+
 >>> import limits
 >>> limit, window = limits.parse('2/minute'), Window()
 >>> [tuple(decide([(limit, window)], now)[0]) for now in (100, 130, 130, 160)]
