@@ -35,14 +35,21 @@ async def hub_of(source: Painter, presets: Mapping[str, Preset] = PRESETS, **opt
     assert source.closed == source.opened
 
 
-async def soon(frame: Awaitable[Frame], seconds: float = 10) -> Frame:
+async def soon(frame: Awaitable[Frame], seconds: float = 30) -> Frame:
     return await asyncio.wait_for(frame, seconds)
 
 
-async def holds(condition: Callable[[], object], seconds: float = 10) -> None:
+async def holds(condition: Callable[[], object], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def newer(viewer: Viewer, number: int) -> Frame:
+    """The next frame above a number; a viewer gets the last one again while a busy machine makes the next."""
+    while (frame := await soon(viewer.next())).number <= number:
+        pass
+    return frame
 
 
 async def collect(viewer: Viewer, seconds: float) -> list[Frame]:

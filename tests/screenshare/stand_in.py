@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import colorsys
+import contextlib
 import functools
 import io
 import json
@@ -22,6 +23,7 @@ from screenshare.picture import State, ViewerState
 from tests.support import HOST, ThreadedServer
 
 _FPS = 12
+_ENDING_SECONDS = 5.0
 _SIZES = {"low": (320, 180), "medium": (640, 360), "high": (960, 540)}
 
 
@@ -90,7 +92,10 @@ class StandIn(ThreadedServer):
     async def end(self) -> None:
         self._server.stop()
         if not self.breaks_off:
-            await self._end_streams()
+            # A busy browser may read a stream so slowly that it is cut in the end.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ENDING_SECONDS):
+                    await self._end_streams()
         await self._server.close_all_connections()
         await self._end_streams()
 

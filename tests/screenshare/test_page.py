@@ -110,7 +110,7 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
     visitor.close()
 
 
-def eventually(condition: Callable[[], object], seconds: float = 15) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
     """Fails unless the condition comes true in time."""
     end = time.monotonic() + seconds
     while not condition():
@@ -136,7 +136,7 @@ def draw(page: Page) -> str:
     return drawn
 
 
-def assert_moves(page: Page, seconds: float = 15) -> None:
+def assert_moves(page: Page, seconds: float = 30) -> None:
     eventually(lambda: draw(page), seconds)
     first = draw(page)
     eventually(lambda: draw(page) not in ("", first), seconds)

@@ -23,7 +23,7 @@ from screenshare.failure import Failure
 from screenshare.hub import Hub, NoPicture
 from screenshare.picture import Frame
 from screenshare.process import CaptureProcess
-from tests.screenshare.hubs import collect, holds, soon
+from tests.screenshare.hubs import collect, holds, newer, soon
 from tests.screenshare.streaming import PRESETS, capture_threads
 from tests.support import until
 
@@ -63,18 +63,18 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_there_is_a_process_only_while_somebody_watches() -> None:
     async def main() -> None:
-        async with capturing(linger=0.5) as hub:
-            numbers = [0]
+        async with capturing(linger=1) as hub:
+            number = 0
             for _ in range(2):
                 assert not workers()
                 viewer = hub.watch("medium", "a")
                 for _ in range(5):
-                    frame = await soon(viewer.next())
-                    assert frame.number > numbers[-1]
-                    assert time.monotonic() - 10 < frame.taken_at <= time.monotonic()
+                    frame = await newer(viewer, number)
+                    assert time.monotonic() - 30 < frame.taken_at <= time.monotonic()
                     assert (frame.width, frame.height, frame.jpeg[:2]) == (1280, 720, b"\xff\xd8")
-                    numbers.append(frame.number)
+                    number = frame.number
                 (worker,) = workers()
+                await holds(lambda: not hub.state().error)  # that it is silent, while the machine is busy
                 state = hub.state()
                 assert (state.source, state.width, state.height, state.error) == ("test", 1280, 720, "")
                 assert state.capturing
@@ -144,11 +144,12 @@ def test_control_c_is_for_the_server() -> None:
     async def main() -> None:
         async with capturing() as hub:
             viewer = hub.watch("medium", "a")
-            await soon(viewer.next())
+            number = (await soon(viewer.next())).number
             (worker,) = workers()
             assert os.getpgid(worker) != os.getpgid(0)
             os.kill(worker, signal.SIGINT)
-            assert len(await collect(viewer, 1)) > 2
+            for _ in range(3):
+                number = (await newer(viewer, number)).number
             assert workers() == [worker]
 
     asyncio.run(main())
@@ -182,8 +183,7 @@ def test_a_source_that_hangs_is_told_and_ended(source: str, monkeypatch: pytest.
     async def main() -> None:
         async with capturing(source) as hub:
             viewer = hub.watch("medium", "a")
-            for _ in range(2):
-                await soon(viewer.next())
+            await soon(viewer.next())
             if source == "stuck":
                 await holds(lambda: "has not answered" in hub.state().error)
                 with pytest.raises(TimeoutError):
@@ -191,7 +191,7 @@ def test_a_source_that_hangs_is_told_and_ended(source: str, monkeypatch: pytest.
             started = time.monotonic()
             await hub.close()
             assert time.monotonic() - started < 30
-            assert not workers()
+            await holds(lambda: not workers())  # the source would hold it up for longer
 
     asyncio.run(main())
 

@@ -128,6 +128,7 @@ def test_a_broken_encoder_is_no_busy_loop(monkeypatch: pytest.MonkeyPatch, caplo
             for name in ["encode", "notice", "same"]:
                 monkeypatch.setattr(screenshare.encoder, name, broken)
             viewer = hub.watch("medium", "a")
+            await holds(lambda: hub.state().error)
             assert not await collect(viewer, 0.5)
             assert hub.state().error == "the picture can't be taken (ImportError)"
             assert len(calls) < 8
@@ -141,6 +142,7 @@ def test_a_broken_encoder_is_no_busy_loop(monkeypatch: pytest.MonkeyPatch, caplo
 
 
 def test_what_can_be_drawn_but_not_encoded_is_no_busy_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 30)
     calls = []
 
     def broken(*arguments: Any) -> Any:
@@ -150,7 +152,9 @@ def test_what_can_be_drawn_but_not_encoded_is_no_busy_loop(monkeypatch: pytest.M
     async def main() -> None:
         async with hub_of(Painter()) as hub:
             monkeypatch.setattr(screenshare.encoder, "encode", broken)
-            assert not await collect(hub.watch("medium", "a"), 0.4)
+            viewer = hub.watch("medium", "a")
+            await holds(lambda: len(calls) == 2)
+            assert not await collect(viewer, 0.4)
             assert len(calls) == 2
             assert "ValueError" in hub.state().error
 
