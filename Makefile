@@ -9,6 +9,8 @@ run: $(VENV)/run.done
 	$(BIN)/python run.py $(ARGS)
 
 # The whole suite on all cores; what ARGS names runs as pytest does it, one after the other.
+# The bytecode is kept, whatever the environment says: some hundred programs start, and each would compile everything.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/dev.done
 	$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist worksteal)
 
