@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from tests.recorded.answers import Answer, answers_of, recorded
-from tests.recorded.cases import APPS, Case, Credentials, cases
+from tests.recorded.cases import APPS, SERVERS, Case, Credentials, cases
 from tests.recorded.servers import Servers, servers
 
 #: Names need no server.
@@ -26,24 +26,27 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="module")
-def by_name(running: Servers) -> Mapping[str, Case]:
-    return {case.name: case for case in cases(running.apps)}
-
-
-@pytest.fixture(scope="module")
 def answers() -> Mapping[str, list[Answer]]:
     return recorded()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_answer_is_the_recorded_one(
-    name: str, running: Servers, by_name: Mapping[str, Case], answers: Mapping[str, list[Answer]]
-) -> None:
-    case = by_name[name]
-    found = answers_of(running.ask(case), case, running.apps)
-    if found != answers[name]:
-        lines = difflib.unified_diff(_lines(answers[name]), _lines(found), "recorded", "now", lineterm="")
-        pytest.fail("\n".join([name, repr(case.request[:1000]), *lines]), pytrace=False)
+# One test for all requests of a server: as a test each, they would start all servers in every process of tests.
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_answers_are_the_recorded_ones(server: str, running: Servers, answers: Mapping[str, list[Answer]]) -> None:
+    differences = []
+    for case in cases(running.apps):
+        if case.server == server:
+            found = answers_of(running.ask(case), case, running.apps)
+            if found != answers[case.name]:
+                differences.append(_difference(case, answers[case.name], found))
+    if differences:
+        pytest.fail("\n\n".join(differences), pytrace=False)
+
+
+def _difference(case: Case, before: list[Answer], now: list[Answer]) -> str:
+    """The request, and what is other in its answers."""
+    lines = difflib.unified_diff(_lines(before), _lines(now), "recorded", "now", lineterm="")
+    return "\n".join([case.name, repr(case.request[:1000]), *lines])
 
 
 def _lines(answers: list[Answer]) -> list[str]:
