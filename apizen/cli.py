@@ -27,7 +27,7 @@ from apizen.application import make_app as make_plain_app
 from apizen.catalogue import Catalogue
 from apizen.commands.app import app as app_commands
 from apizen.commands.ban import ban
-from apizen.commands.command import Group, command_of
+from apizen.commands.command import CommandGroup, command_of
 from apizen.commands.maintenance import maintenance
 from apizen.commands.sign import sign
 from apizen.commands.top import top
@@ -245,7 +245,7 @@ def _app(make_app: MakeApp, settings: Settings) -> Application:
     return app
 
 
-_COMMANDS: tuple[Callable[..., None] | Group, ...] = (
+_COMMANDS: tuple[Callable[..., None] | CommandGroup, ...] = (
     serve, methods, call, check, sign, app_commands, ban, maintenance, top,
 )  # fmt: skip
 
@@ -253,7 +253,7 @@ _COMMANDS: tuple[Callable[..., None] | Group, ...] = (
 def main(
     make_app: MakeApp = make_plain_app,
     settings_type: type[Settings] = Settings,
-    further: Iterable[Callable[..., None] | Group] = (),
+    further: Iterable[Callable[..., None] | CommandGroup] = (),
 ) -> None:
     """Runs the command line for an application.
 

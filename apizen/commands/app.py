@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from apizen.commands.command import Group, MakeApp, takes
+from apizen.commands.command import CommandGroup, MakeApp, takes
 from apizen.commands.console import TEXT, Parsed, answer, as_json, opened, utf8
 from apizen.governance.address import Networks
 from apizen.governance.records.models import App
@@ -152,6 +152,6 @@ def rotate(make_app: MakeApp, settings: Settings, name: str, as_json: bool) -> N
     answer({**_public(found), "secret": found.secret}, _lines(found), as_json)
 
 
-app = Group(
+app = CommandGroup(
     "app", "The apps that may call: their keys, secrets and limits.", (create, list_, show, disable, enable, rotate)
 )

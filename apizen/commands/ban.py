@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from apizen.commands.command import Group, MakeApp, takes
+from apizen.commands.command import CommandGroup, MakeApp, takes
 from apizen.commands.console import TEXT, Parsed, answer, as_json, opened
 from apizen.governance.address import parse_network
 from apizen.governance.records.models import Ban
@@ -104,4 +104,4 @@ def remove(make_app: MakeApp, settings: Settings, network: str, as_json: bool) -
     answer(_public(ended), f"{ended.network} is no longer banned", as_json)
 
 
-ban = Group("ban", "The addresses and networks whose calls are refused.", (add, list_, remove))
+ban = CommandGroup("ban", "The addresses and networks whose calls are refused.", (add, list_, remove))

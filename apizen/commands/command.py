@@ -1,7 +1,7 @@
 """Makes commands of functions.
 
 A command is a function that takes ``make_app``, the settings, and what its click decorators say. Several that
-belong together are a `Group`: its functions ``create`` and ``list_`` are the commands ``create`` and ``list``.
+belong together are a `CommandGroup`: its functions ``create`` and ``list_`` are the commands ``create`` and ``list``.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import click
 
 from apizen.settings import CONFIG_VARIABLE, PREFIX, Settings, SettingsError, read_file, unknown_variables
 
-__all__ = ["Group", "MakeApp", "command_of", "takes"]
+__all__ = ["CommandGroup", "MakeApp", "command_of", "takes"]
 
 MakeApp = Callable[[Settings], Any]
 Function = Callable[..., None]
 Marked = TypeVar("Marked", bound=Function)
 
 
-class Group(NamedTuple):
+class CommandGroup(NamedTuple):
     """A command that has commands of its own."""
 
     name: str
@@ -42,9 +42,9 @@ def takes(*settings: str) -> Callable[[Marked], Marked]:
     return mark
 
 
-def command_of(command: Function | Group, make_app: MakeApp, settings_type: type[Settings]) -> click.Command:
+def command_of(command: Function | CommandGroup, make_app: MakeApp, settings_type: type[Settings]) -> click.Command:
     """The command for click. It has an option for every setting, or for those that `takes` names."""
-    if isinstance(command, Group):
+    if isinstance(command, CommandGroup):
         return _group(command, make_app, settings_type)
     return _command(command, make_app, settings_type)
 
@@ -100,7 +100,7 @@ def _option(setting: Field[Any]) -> click.Option:
     )
 
 
-def _group(group: Group, make_app: MakeApp, settings_type: type[Settings]) -> click.Group:
+def _group(group: CommandGroup, make_app: MakeApp, settings_type: type[Settings]) -> click.Group:
     made = click.Group(group.name, help=group.explanation)
     for function in group.functions:
         made.add_command(command_of(function, make_app, settings_type))

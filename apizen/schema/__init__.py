@@ -80,7 +80,7 @@ A type of one's own is registered once, before the functions that use it are::
 where ``parse`` raises ValueError for what it does not take.
 """
 
-from apizen.schema.conversion import AS_IT_CAME, Converter, Writer
+from apizen.schema.conversion import AS_IT_CAME, Converter, SchemaWriter
 from apizen.schema.converters import converter, register
 from apizen.schema.named import (
     Bool,
@@ -98,5 +98,5 @@ from apizen.schema.named import (
 
 __all__ = [
     "AS_IT_CAME", "Bool", "Converter", "Date", "DateTime", "Dict", "Email", "Float", "Integer", "List",
-    "Money", "String", "UploadFile", "Writer", "converter", "register",
+    "Money", "SchemaWriter", "String", "UploadFile", "converter", "register",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from apizen.schema import scalars
-from apizen.schema.conversion import AS_IT_CAME, Converter, Forms, Lookup, Schema, Writer, json_text
+from apizen.schema.conversion import AS_IT_CAME, Converter, Forms, Lookup, Schema, SchemaWriter, json_text
 from apizen.schema.scalars import Mismatch
 
 __all__ = ["ARRAY", "OBJECT", "SEQUENCES", "dictionary", "sequence"]
@@ -50,7 +50,7 @@ def sequence(origin: Any, arguments: tuple[Any, ...], converter: Lookup) -> Conv
         except TypeError:  # a set of what can't be hashed
             raise Mismatch from None
 
-    def forms(writer: Writer) -> Forms:
+    def forms(writer: SchemaWriter) -> Forms:
         schema: Schema = {"type": "array", "items": writer.schema(item)}
         if issubclass(origin, (set, frozenset)):
             if item is AS_IT_CAME:
@@ -61,7 +61,7 @@ def sequence(origin: Any, arguments: tuple[Any, ...], converter: Lookup) -> Conv
     return Converter(name, convert, repeatable=True, structured=True, forms=forms)
 
 
-def _single(writer: Writer, item: Converter) -> Schema:
+def _single(writer: SchemaWriter, item: Converter) -> Schema:
     """The schema of a text that is one item, and no JSON array."""
     text = writer.schema(item, inside=False)
     return {"type": "string", "not": {"pattern": r"^\s*\["}, **({"allOf": [text]} if text else {})}
@@ -84,7 +84,7 @@ def _fixed_tuple(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
             raise mismatch.within(f"[{len(converted)}]", items[len(converted)].name) from None
         return tuple(converted)
 
-    def forms(writer: Writer) -> Forms:
+    def forms(writer: SchemaWriter) -> Forms:
         schema: Schema = {"type": "array", "minItems": len(items), "maxItems": len(items)}
         if items:
             schema["prefixItems"] = [writer.schema(item) for item in items]
@@ -113,7 +113,7 @@ def dictionary(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
             raise Mismatch from None
         return converted
 
-    def forms(writer: Writer) -> Forms:
+    def forms(writer: SchemaWriter) -> Forms:
         schema: Schema = {"type": "object", "additionalProperties": writer.schema(item)}
         names = writer.names(key)
         if names not in ({}, {"type": "string"}):

@@ -1,7 +1,7 @@
 """What a converter is: how one hint takes a client's value, and the JSON Schema of what it takes.
 
 A value may come in several forms: an int as ``12`` and as ``"12"``. Each converter lists its forms once, the
-canonical one first, and a `Writer` makes one of two schemas (draft 2020-12) of the one list:
+canonical one first, and a `SchemaWriter` makes one of two schemas (draft 2020-12) of the one list:
 
 - the canonical form alone, for documentation: a reader wants ``integer``, and what a client generator makes of it
   is always taken;
@@ -20,13 +20,13 @@ from typing import Any, NamedTuple
 
 from apizen.schema.scalars import Mismatch
 
-__all__ = ["AS_IT_CAME", "Converter", "Lookup", "Schema", "Writer", "any_of", "fixed", "json_text", "nullable"]
+__all__ = ["AS_IT_CAME", "Converter", "Lookup", "Schema", "SchemaWriter", "any_of", "fixed", "json_text", "nullable"]
 
 Schema = dict[str, Any]
 Forms = Sequence[Schema]
 
 
-class Writer:
+class SchemaWriter:
     """Writes the schemas of one document, which share the definitions of records.
 
     ``definitions`` has them by name, and the document keeps them at ``place``.
@@ -73,7 +73,7 @@ class Writer:
         return {"$ref": self.place + self._names[key]}
 
 
-def anything(_: Writer) -> Forms:
+def anything(_: SchemaWriter) -> Forms:
     return ({},)
 
 
@@ -90,7 +90,7 @@ class Converter(NamedTuple):
     nullable: bool = False
     repeatable: bool = False
     structured: bool = False
-    forms: Callable[[Writer], Forms] = anything
+    forms: Callable[[SchemaWriter], Forms] = anything
 
     @property
     def inner(self) -> Callable[[Any], Any]:
@@ -108,7 +108,7 @@ class Converter(NamedTuple):
 
     def schema(self, every_form: bool = False) -> Schema:
         """The JSON Schema of a parameter of this type, a document of its own; the caller's to change."""
-        writer = Writer(every_form)
+        writer = SchemaWriter(every_form)
         schema = writer.schema(self, inside=False)
         return copy.deepcopy({**schema, "$defs": writer.definitions} if writer.definitions else schema)
 
@@ -123,7 +123,7 @@ def unchanged(value: Any) -> Any:
 AS_IT_CAME = Converter("any", unchanged, nullable=True)
 
 
-def fixed(*forms: Schema) -> Callable[[Writer], Forms]:
+def fixed(*forms: Schema) -> Callable[[SchemaWriter], Forms]:
     """Forms that are the same in each document."""
     return lambda _: forms
 
@@ -150,7 +150,7 @@ def nullable(converter: Converter) -> Converter:
         return converter
     convert = converter.convert
 
-    def forms(writer: Writer) -> Forms:
+    def forms(writer: SchemaWriter) -> Forms:
         canonical, *others = converter.forms(writer)
         return [any_of([canonical, {"type": "null"}]), *others]
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union
 
 from apizen.schema import constraints, scalars
 from apizen.schema.containers import ARRAY, OBJECT, SEQUENCES, dictionary, sequence
-from apizen.schema.conversion import AS_IT_CAME, Converter, Forms, Schema, Writer, fixed
+from apizen.schema.conversion import AS_IT_CAME, Converter, Forms, Schema, SchemaWriter, fixed
 from apizen.schema.named import NamedType, UploadFile, upload
 from apizen.schema.records import Record
 from apizen.schema.scalars import Mismatch
@@ -131,10 +131,10 @@ def _constrained(hint: Any, base: Converter) -> Converter:
     return base._replace(name=f"{base.name} {found.name}", convert=convert)
 
 
-def _limited(base: Converter, keywords: Schema) -> Callable[[Writer], Forms]:
+def _limited(base: Converter, keywords: Schema) -> Callable[[SchemaWriter], Forms]:
     """The forms of a type with limits. Those of its texts stay as they are: no keyword looks into a text."""
 
-    def forms(writer: Writer) -> Forms:
+    def forms(writer: SchemaWriter) -> Forms:
         canonical, *others = base.forms(writer)
         # A keyword that is there already, such as the pattern of an Email, must hold as well; a format is replaced.
         twice = keywords.keys() & canonical.keys() - {"format"}

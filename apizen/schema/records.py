@@ -10,7 +10,7 @@ import msgspec
 
 from apizen import docstring
 from apizen.schema import scalars
-from apizen.schema.conversion import Converter, Forms, Lookup, Schema, Writer, json_text, nullable
+from apizen.schema.conversion import Converter, Forms, Lookup, Schema, SchemaWriter, json_text, nullable
 from apizen.schema.scalars import Mismatch, Missing
 
 __all__ = ["Record"]
@@ -91,11 +91,11 @@ class Record:
     def _convert(self, value: Any) -> Any:
         return _build(self._record, scalars.mapping(value), self._parts, self._closed)
 
-    def _forms(self, writer: Writer) -> Forms:
+    def _forms(self, writer: SchemaWriter) -> Forms:
         reference = writer.reference(self._record, self._record.__name__, lambda: self._schema(writer))
         return [reference, json_text(reference)]
 
-    def _schema(self, writer: Writer) -> Schema:
+    def _schema(self, writer: SchemaWriter) -> Schema:
         said = docstring.read(_docstring(self._record))
         properties = {}
         for wire, (field, part) in self._parts.items():

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from apizen.schema import scalars
-from apizen.schema.conversion import AS_IT_CAME, Converter, Forms, Schema, Writer, json_text, unchanged
+from apizen.schema.conversion import AS_IT_CAME, Converter, Forms, Schema, SchemaWriter, json_text, unchanged
 from apizen.schema.scalars import Mismatch
 
 __all__ = ["by_msgspec", "described_by_msgspec"]
@@ -63,14 +63,14 @@ def by_msgspec(hint: Any) -> Converter:
         except msgspec.ValidationError:
             raise Mismatch from None
 
-    def forms(writer: Writer) -> Forms:
+    def forms(writer: SchemaWriter) -> Forms:
         described = _FORMS.get(hint) or (described_by_msgspec(hint, writer),)
         return [*described, json_text(described[0])] if structured else described
 
     return Converter(getattr(hint, "__name__", str(hint)), convert, structured=structured, forms=forms)
 
 
-def described_by_msgspec(hint: Any, writer: Writer) -> Schema:
+def described_by_msgspec(hint: Any, writer: SchemaWriter) -> Schema:
     """The schema that msgspec writes, whose definitions become the writer's; ``{}`` where it writes none."""
     try:
         (schema,), definitions = msgspec.json.schema_components([hint], ref_template="{name}")

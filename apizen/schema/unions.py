@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from apizen.schema import scalars
-from apizen.schema.conversion import Converter, Forms, Lookup, Schema, Writer, any_of, nullable
+from apizen.schema.conversion import Converter, Forms, Lookup, Schema, SchemaWriter, any_of, nullable
 from apizen.schema.scalars import Mismatch
 
 __all__ = ["enumeration", "literal", "union"]
 
 
-class _Attempts(threading.local):
+class _Misfits(threading.local):
     """What is known to fit no member of a union, while the outermost union is being tried.
 
     Without it a document of nested unions would be tried again for each member at each level.
@@ -46,7 +46,7 @@ class _Attempts(threading.local):
                 self._failed.clear()
 
 
-_attempts = _Attempts()
+_misfits = _Misfits()
 
 
 def union(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
@@ -59,7 +59,7 @@ def union(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
     def convert(value: Any) -> Any:
         if type(value) in plain:
             return value
-        with _attempts.at(members, value):
+        with _misfits.at(members, value):
             mismatches = set()
             for member in members:
                 try:
@@ -68,7 +68,7 @@ def union(arguments: tuple[Any, ...], converter: Lookup) -> Converter:
                     mismatches.add(type(mismatch))
             raise scalars.NotJson if mismatches == {scalars.NotJson} else Mismatch
 
-    def forms(writer: Writer) -> Forms:
+    def forms(writer: SchemaWriter) -> Forms:
         of_members = [writer.forms(member, inside=False) for member in members]
         return [any_of(forms[0] for forms in of_members), *(form for forms in of_members for form in forms[1:])]
 
@@ -96,7 +96,7 @@ def enumeration(choices: type[enum.Enum], converter: Lookup) -> Converter:
     if not described:
         return found
 
-    def forms(writer: Writer) -> Forms:
+    def forms(writer: SchemaWriter) -> Forms:
         canonical, *others = found.forms(writer)
         return [{**canonical, "description": described}, *others]
 
@@ -125,7 +125,7 @@ def _one_of(name: str, values: Iterable[Any], results: Iterable[Any], converter:
                 return result
         raise Mismatch
 
-    def forms(writer: Writer) -> Forms:
+    def forms(writer: SchemaWriter) -> Forms:
         found = [_choice([value for _, value, _ in kinds])]
         for kind, value, _ in kinds:
             # A value that JSON does not have, such as a date or a tuple, is described by its type.

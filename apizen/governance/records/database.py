@@ -29,14 +29,14 @@ from apizen.governance.folder import database_file, make_file, make_folder
 from apizen.governance.records import tables
 from apizen.settings import SettingsError
 
-__all__ = ["Database", "State"]
+__all__ = ["Database", "DatabaseState"]
 
 _WAIT_SECONDS = 30.0
 _UPGRADE_LOCK = 0x6170697A656E  # "apizen"; any number that other programs of the same PostgreSQL don't use
 _POSTGRESQL = {"connect_timeout": 5, "tcp_user_timeout": 5000}
 
 
-class State(NamedTuple):
+class DatabaseState(NamedTuple):
     """What servers look at every second.
 
     ``revision`` grows with every change. ``maintenance`` is None while it is off, else a message, which may be empty.
@@ -101,14 +101,14 @@ class Database:
             connection.execute(tables.state.update().values(revision=tables.state.c.revision + 1, **stamps))
             yield connection
 
-    def state(self) -> State:
+    def state(self) -> DatabaseState:
         """One row, cheap enough to be read every second."""
         with self.reading() as connection:
-            columns = [tables.state.c[name] for name in State._fields]
+            columns = [tables.state.c[name] for name in DatabaseState._fields]
             row = connection.execute(sa.select(*columns)).one_or_none()
         if row is None:
             raise LostDatabaseError(f"{self.name} has lost its state")
-        return State(*row)
+        return DatabaseState(*row)
 
     def set_maintenance(self, message: str | None) -> None:
         """Begins maintenance with a message for callers, or ends it with None."""

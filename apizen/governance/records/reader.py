@@ -20,7 +20,7 @@ from apizen.governance.records.snapshot import NOTHING, BanIndex, Snapshot
 
 if TYPE_CHECKING:
     from apizen.governance.records.apps import Sealed
-    from apizen.governance.records.database import Database, State
+    from apizen.governance.records.database import Database, DatabaseState
     from apizen.governance.records.secret import SecretKey
 
 __all__ = ["Reader"]
@@ -44,7 +44,7 @@ class Reader:
         self._path: Path | None = None
         self._file: tuple[int, int] | None = None
         # What was read last, and the state before it; None where all must be read.
-        self._state: State | None = None
+        self._state: DatabaseState | None = None
         self._snapshot = NOTHING
         self._secrets = _Secrets()
         # What this process and its fellow workers have seen, in memory that they share, so that a worker that is
@@ -81,14 +81,14 @@ class Reader:
         self._tell(state)
         return self._snapshot
 
-    def _tell(self, state: State) -> None:
+    def _tell(self, state: DatabaseState) -> None:
         """Tells all processes what was read."""
         self._checked_against = hash((state.app_stamp, state.ban_stamp, state.maintenance))
         self._seen[1] = state.lineage
         if state.revision + 1 >= self._seen[0]:
             self._seen[0], self._seen[2] = state.revision + 1, self._checked_against
 
-    def _compare(self, database: Database, state: State, seen: int) -> None:
+    def _compare(self, database: Database, state: DatabaseState, seen: int) -> None:
         """Whether what was seen before is in a database that has this state."""
         if seen and state.lineage != self._seen[1]:
             raise LostDatabaseError(f"{database.name} is not the database that was read before")
@@ -124,7 +124,7 @@ class Reader:
 
         return SecretKey(self._secret_key, self._data)  # made anew: its file may be another one now
 
-    def _updated(self, database: Database, state: State) -> Snapshot:
+    def _updated(self, database: Database, state: DatabaseState) -> Snapshot:
         """The snapshot of a state: of the last one all that has not changed since."""
         last, key = self._state, self._key()
         snapshot = self._snapshot._replace(maintenance=state.maintenance)

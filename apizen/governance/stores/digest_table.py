@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
-__all__ = ["LONGEST", "PLACES", "DigestTable", "MemoryPages", "Pages", "Place", "TableFull", "digest_of"]
+__all__ = ["LONGEST", "PLACES", "DigestTable", "MemoryPages", "Place", "TableFull", "TablePages", "digest_of"]
 
 #: Places of a bucket.
 PLACES = 64
@@ -52,7 +52,7 @@ class TableFull(Exception):
     """No place is free for this key."""
 
 
-class Pages(Protocol):
+class TablePages(Protocol):
     """Bytes that can be read and written in place."""
 
     def read(self, offset: int, size: int) -> bytes: ...
@@ -98,7 +98,7 @@ class DigestTable:
 
     __slots__ = ("_buckets", "_offset", "_pages")
 
-    def __init__(self, pages: Pages, buckets: int, offset: int = 0) -> None:
+    def __init__(self, pages: TablePages, buckets: int, offset: int = 0) -> None:
         self._pages = pages
         self._buckets = buckets
         self._offset = offset

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from click.testing import CliRunner
 
 from apizen.application import make_app
-from apizen.commands.command import Group, command_of
+from apizen.commands.command import CommandGroup, command_of
 from apizen.settings import Settings
 
 
@@ -33,7 +33,7 @@ class Operator:
     def __init__(self, data: Path) -> None:
         self.data = data
 
-    def run(self, command: Any | Group, *arguments: str, env: Mapping[str, str] | None = None) -> Done:
+    def run(self, command: Any | CommandGroup, *arguments: str, env: Mapping[str, str] | None = None) -> Done:
         made = command_of(command, make_app, Settings)
         variables = {"APIZEN_DATA": str(self.data), **(env or {})}
         result = CliRunner().invoke(made, arguments, env=variables)

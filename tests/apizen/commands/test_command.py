@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from apizen.commands.command import Group, command_of, takes
+from apizen.commands.command import CommandGroup, command_of, takes
 from apizen.settings import Settings, setting
 
 
@@ -31,7 +31,7 @@ def part_(make_app: Any, settings: ShopSettings, port: str, own_rate: str) -> No
     click.echo(f"{settings.port} {settings.data} {settings.shelf} {port} {own_rate}")
 
 
-GROUP = Group("shop", "The shop.", (full, part_))
+GROUP = CommandGroup("shop", "The shop.", (full, part_))
 
 
 def done(*arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:

@@ -32,9 +32,9 @@ from apizen.schema import (
     Integer,
     List,
     Money,
+    SchemaWriter,
     String,
     UploadFile,
-    Writer,
     converter,
     converters,
     register,
@@ -460,7 +460,7 @@ def other(name: str, **fields: Any) -> Any:
 
 
 def test_writer_shares_definitions_and_keeps_equal_names_apart():
-    writer = Writer(place="#/components/schemas/")
+    writer = SchemaWriter(place="#/components/schemas/")
     second, third = other("Address", street=str), other("Straße!", cat=Cat)
     references = [writer.schema(converter(hint)) for hint in (Address, second, third, Address, Cat, Cat | None)]
     names = ["Address", "Address_2", "Stra_e_", "Address", "Cat"]
