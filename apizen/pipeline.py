@@ -130,23 +130,19 @@ class Pipeline:
         call.admitted = perf_counter()
         if endpoint.mode != "inline":
             return self._run_later(endpoint, call, function)
-        answer = self._run_inline(endpoint, call, function)
-        if type(answer) is _Waiting:
-            return self._run_later(endpoint, call, function, answer)
-        return answer
-
-    def _run_inline(self, endpoint: Endpoint, call: Call, function: Function) -> Any:
         # In a context of its own: what a function sets is not for the next request of the connection.
         run = contextvars.copy_context().run
         try:
-            if self._breaker is not None:
+            if self._breaker is None:
+                answer = run(_written, call, function)
+            else:
                 self._breaker.check(endpoint)
-                return self._breaker.run(endpoint, run, _written, call, function)
-            return run(_written, call, function)
+                answer = self._breaker.run(endpoint, run, _written, call, function)
         except Exception:
             raise
         except BaseException as error:  # a function may raise anything, SystemExit too
             raise as_exception(error) from error
+        return self._run_later(endpoint, call, function, answer) if type(answer) is _Waiting else answer
 
     async def _run_later(
         self, endpoint: Endpoint, call: Call, function: Function, waiting: _Waiting | None = None
