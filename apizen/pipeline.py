@@ -203,8 +203,8 @@ def _bound(endpoint: Endpoint, call: Call) -> Function:
     public: Mapping[str, Any] = {}
     if plan.takes_any:
         public = values.public_values()
-    elif unknown := values.named.keys() - plan.accepted:
-        call.ignored = nsmallest(_IGNORED, unknown)
+    elif not plan.accepted.issuperset(values.named):
+        call.ignored = nsmallest(_IGNORED, values.named.keys() - plan.accepted)
     positional, named = plan.bind(values.named, values.repeated, public)
     return partial(_called, plan.function, positional, named)
 
