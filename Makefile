@@ -8,11 +8,11 @@ BIN := $(VENV)/bin
 run: $(VENV)/run.done
 	$(BIN)/python run.py $(ARGS)
 
-# The whole suite on all cores, and two processes more, as many tests wait; what ARGS names runs as pytest does it, one after the other.
+# The whole suite, one process for each core; what ARGS names runs as pytest does it, one after the other.
 # The bytecode is kept, whatever the environment says: some hundred programs start, and each would compile everything.
 test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/dev.done
-	$(BIN)/python -m pytest $(or $(ARGS),-n $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist worksteal)
+	$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist worksteal)
 
 # What leans on Tornado's insides, beside the newest Tornado, or another: make test-tornado TORNADO===6.6
 TORNADO ?=
